@@ -1,0 +1,74 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Layers point one way; see Documentation/ARCHITECTURE.md. A target may name only targets above it in this list.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "pail",
+    products: [
+        .executable(name: "pail", targets: ["pail"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    ],
+    targets: [
+        // C libraries: module maps and inline shims, nothing else.
+        .systemLibrary(
+            name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(
+            name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        .systemLibrary(
+            name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        // The store: the protocol every layer speaks, and S3 behind it.
+        .target(name: "ObjectStore", swiftSettings: strict),
+        .target(
+            name: "S3", dependencies: ["ObjectStore", "CCurl", "CXML2", "CCrypto", logging, collections],
+            swiftSettings: strict),
+
+        // The file system, and the kernel side of it.
+        .target(
+            name: "FileSystem", dependencies: ["ObjectStore", system, logging, collections],
+            swiftSettings: strict),
+        .target(
+            name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "pail", dependencies: ["ObjectStore", "S3", "FileSystem", "Mount", arguments, system, logging],
+            swiftSettings: strict),
+
+        // For tests: a store in memory with S3's semantics, decorators that inject faults, servers to start and stop.
+        .target(
+            name: "ObjectStoreTesting", dependencies: ["ObjectStore", collections], swiftSettings: strict),
+        .testTarget(
+            name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ModelTests", dependencies: ["FileSystem", "ObjectStoreTesting", system], swiftSettings: strict),
+        .testTarget(
+            name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["S3", "ObjectStoreTesting", system], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,12 @@
+/// What must hold of a key for a mutation to take effect.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. A store may ignore conditions:
+/// ``StoreFeatures`` tells.
+public enum Precondition: Sendable, Hashable {
+    /// Nothing: the last writer wins.
+    case none
+    /// The key holds this content (`If-Match`).
+    case matches(ETag)
+    /// The key holds no object (`If-None-Match: *`).
+    case absent
+}
