@@ -65,7 +65,7 @@ let package = Package(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "ModelTests", dependencies: ["FileSystem", "ObjectStoreTesting", system], swiftSettings: strict),
+            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging], swiftSettings: strict),
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
         .testTarget(

@@ -22,6 +22,8 @@ final class DirectoryStream: Sendable {
         var isComplete = false
         /// The fetch under way.
         var fetch: Task<Void, any Error>?
+        /// Some entry has been given to the reader.
+        var hasEmitted = false
         /// When the first page was asked for.
         var began: Moment?
     }

@@ -1,6 +1,6 @@
 public import Logging
 public import ObjectStore
-public import SystemPackage
+internal import SystemPackage
 import Synchronization
 
 /// A bucket, or what lies below a prefix of it, as a file system: one object is one file.
@@ -45,7 +45,7 @@ public final class BucketFileSystem: MountableFileSystem {
         self.options = options
         self.logger = logger
         budget = MemoryBudget(limit: options.memoryLimit)
-        contentTypes = ContentTypeTable.shared
+        contentTypes = ContentTypeTable()
         let now = options.clock.wall()
         mountedAt = now
         let root = Inode(

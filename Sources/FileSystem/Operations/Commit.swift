@@ -58,39 +58,60 @@ extension BucketFileSystem {
         guard let staged = state.staged, staged.isDirty || state.version == nil else {
             return try await storeAttributes(of: inode, key: key)
         }
-        let contentType = state.version == nil ? contentTypes.contentType(for: key) : nil
-        let wanted = try state.attributes.metadata(merging: state.metadata, contentType: contentType)
+        let target = try uploadTarget(for: inode, state, key: key)
         let result = try await staged.commit(
-            key: key, metadata: wanted, if: precondition(for: state, staged: staged),
-            readBase: { [weak inode] range, buffer throws(StoreError) in
-                guard let reader = inode?.state.withLock({ $0.reader }) else {
-                    throw StoreError(.bodyUnreadable, operation: "GetObject", key: key, message: "the file is closed")
-                }
-                try await reader.read(range, into: buffer)
-            })
-        let version = ObjectVersion(key: key, etag: result.object.etag, size: result.size)
-        noteCommitted(inode, version, stored: result.object, metadata: result.metadata, attributes: state.attributes)
-        // What could not go with the upload, because it was begun before: the modes and times that came later.
-        if result.needsMetadataRewrite {
-            try await storeAttributes(of: inode, key: key)
-        }
+            key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+        let needsRewrite = noteCommitted(inode, result, wanted: target.metadata, attributes: state.attributes)
+        // What could not go with the upload, because it was begun before: modes and times that were set since.
+        if needsRewrite { try await storeAttributes(of: inode, key: key) }
     }
 
-    private func precondition(for state: Inode.State, staged: StagedFile) -> Precondition {
+    /// What an upload of a file's content makes: for a commit, and for parts that are sent before it.
+    func uploadTarget(for inode: Inode, _ state: Inode.State, key: ObjectKey) throws(MetadataTooLarge) -> UploadTarget {
+        let contentType = state.version == nil ? contentTypes.contentType(for: key) : nil
+        let metadata = try state.attributes.metadata(merging: state.metadata, contentType: contentType)
+        return UploadTarget(
+            key: key, metadata: metadata, precondition: precondition(for: state),
+            readBase: { [weak inode, self] range, buffer throws(StoreError) in
+                guard let inode, let base = inode.state.withLock({ $0.staged?.base }) else {
+                    throw StoreError(.bodyUnreadable, operation: "GetObject", key: key, message: "the file is closed")
+                }
+                try await reader(of: inode, for: base).read(range, into: buffer)
+            })
+    }
+
+    private func precondition(for state: Inode.State) -> Precondition {
         if state.isExclusive { return .absent }
-        guard staged.keepsBase, let etag = state.version?.etag else { return .none }
+        guard let staged = state.staged, staged.keepsBase, let etag = staged.base?.etag else { return .none }
         return .matches(etag)
     }
 
-    /// The bucket now has the content: what the mount knows follows.
+    /// The reader of the version that a file's staged changes build on.
+    func reader(of inode: Inode, for base: ObjectVersion) -> ObjectReader {
+        inode.state.withLock { state in
+            if let reader = state.reader, reader.version == base { return reader }
+            let reader = makeReader(base)
+            state.reader?.discard()
+            state.reader = reader
+            return reader
+        }
+    }
+
+    /// The bucket now has the content: what the mount knows follows. Returns whether attributes that somebody set are not
+    /// among what was stored.
+    ///
+    /// An upload's headers are those of the moment when it began. A large file's modification time is then the one of its first
+    /// part, here as on the bucket: to correct it would cost a copy of the whole. A time that was set (utimensat(2)) is kept.
     private func noteCommitted(
-        _ inode: Inode, _ version: ObjectVersion, stored: StoredObject, metadata: ObjectMetadata,
-        attributes: StoredAttributes
-    ) {
+        _ inode: Inode, _ result: CommitResult, wanted: ObjectMetadata, attributes: StoredAttributes
+    ) -> Bool {
         let now = options.clock.monotonic()
-        let lastModified = stored.date ?? Timestamp(seconds: options.clock.wall().seconds)
-        let old: ObjectReader? = inode.state.withLock { state in
+        let lastModified = result.object.date ?? Timestamp(seconds: options.clock.wall().seconds)
+        let version = result.version
+        let (old, needsRewrite): (ObjectReader?, Bool) = inode.state.withLock { state in
             let old = state.reader
+            let metadata = result.metadata ?? state.metadata
+            let wasSet = state.hasUnstoredAttributes
             state.version = version
             state.size = version.size
             state.lastModified = lastModified
@@ -98,13 +119,21 @@ extension BucketFileSystem {
             state.seen = now
             state.isComplete = true
             state.isExclusive = false
-            if state.attributes == attributes { state.hasUnstoredAttributes = false }
             state.pageCacheVersion = version.etag
             state.reader = state.handles > 0 ? makeReader(version) : nil
-            return old
+            guard state.attributes == attributes else { return (old, false) }
+            if metadata == wanted {
+                state.hasUnstoredAttributes = false
+            } else if !wasSet {
+                state.attributes = StoredAttributes(
+                    decoding: metadata, key: version.key, size: version.size, lastModified: lastModified,
+                    defaults: defaults)
+            }
+            return (old, wasSet && metadata != wanted)
         }
         old?.discard()
         noteStored(inode, .init(size: version.size, etag: version.etag, lastModified: lastModified))
+        return needsRewrite
     }
 
     /// Tells the directory's knowledge that this mount has stored an entry.
@@ -135,7 +164,7 @@ extension BucketFileSystem {
             if current.attributes == state.attributes { current.hasUnstoredAttributes = false }
             if current.pageCacheVersion == version.etag { current.pageCacheVersion = new.etag }
             current.reader?.moved(to: new)
-            current.staged?.rebase(to: new)
+            _ = current.staged?.rebase(to: new)
         }
         noteStored(inode, .init(size: new.size, etag: new.etag, lastModified: lastModified))
     }
@@ -153,18 +182,27 @@ extension BucketFileSystem {
         let dirty = namespace.withLock { $0.subtree(of: .root) }.map(\.inode).filter { inode in
             inode.state.withLock { $0.isDirty }
         }
-        let failures = Mutex(0)
-        await withTaskGroup(of: Void.self) { group in
-            var next = dirty.makeIterator()
-            func add() {
-                guard let inode = next.next() else { return }
-                group.addTask {
-                    do { try await self.commit(inode) } catch { failures.withLock { $0 += 1 } }
-                }
+        return await withTaskGroup(of: Bool.self) { group in
+            var failures = 0
+            var next = 0
+            while next < min(8, dirty.count) {
+                addCommit(of: dirty[next], to: &group)
+                next += 1
             }
-            for _ in 0..<8 { add() }
-            while await group.next() != nil { add() }
+            while let isStored = await group.next() {
+                if !isStored { failures += 1 }
+                guard next < dirty.count else { continue }
+                addCommit(of: dirty[next], to: &group)
+                next += 1
+            }
+            return failures
         }
-        return failures.withLock { $0 }
+    }
+
+    private func addCommit(of inode: Inode, to group: inout TaskGroup<Bool>) {
+        group.addTask { [self] in
+            do { try await commit(inode) } catch { return false }
+            return true
+        }
     }
 }

@@ -79,7 +79,7 @@ extension BucketFileSystem {
                 state: Inode.State(
                     number: numbers.number, attributes: attributes, seen: seen, isComplete: true, handles: 1,
                     writers: 1, isExclusive: flags.contains(.exclusive)))
-            inode.state.withLock { $0.staged = makeStagedFile(base: nil, inode: inode) }
+            inode.state.withLock { $0.staged = makeStagedFile(base: nil, inode: inode, flags: flags) }
             namespace.insert(inode, as: name, in: parent)
             namespace.addLookup(inode.node)
             return inode

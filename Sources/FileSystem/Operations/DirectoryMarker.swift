@@ -1,3 +1,4 @@
+internal import Logging
 internal import ObjectStore
 internal import SystemPackage
 import Synchronization

@@ -1,3 +1,4 @@
+internal import Logging
 internal import ObjectStore
 public import SystemPackage
 import Synchronization
@@ -110,11 +111,8 @@ extension BucketFileSystem {
         if let hint {
             let key = hint.isDirectory ? keys.directoryKey(path) : keys.fileKey(path)
             let seen = options.clock.monotonic()
-            do {
-                return .object(try await store.head(key), key: key, seen: seen)
-            } catch let error as StoreError where error.kind == .notFound {
-                if hint.isDirectory && hint.isConfirmed { return .impliedDirectory(seen: seen) }
-            }
+            if let info = try await headOrNil(key) { return .object(info, key: key, seen: seen) }
+            if hint.isDirectory && hint.isConfirmed { return .impliedDirectory(seen: seen) }
         }
         return try await resolveUnknown(target, path: path)
     }
@@ -136,7 +134,8 @@ extension BucketFileSystem {
         return marker.map { .object($0, key: directoryKey, seen: seen) } ?? .impliedDirectory(seen: seen)
     }
 
-    private func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
+    /// HEAD, where 404 is an answer.
+    func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
         do {
             return try await store.head(key)
         } catch where error.kind == .notFound {
@@ -148,13 +147,13 @@ extension BucketFileSystem {
     /// name.
     private func listNeighbours(of target: LookupTarget, path: String, seen: Moment) async throws -> Bool {
         let parentPrefix = keys.listingPrefix(String(path.utf8.dropLast(target.name.string.utf8.count + 1)) ?? "")
-        let (begun, limit) =
+        let (begun, limit): (UInt64, Int) =
             namespace.withLock { namespace in
                 namespace.updateDirectory(target.parent) { directory in
                     directory.misses += 1
                     return (directory.known.beginListing(), min(1000, 32 << min(directory.misses, 6)))
                 }
-            } ?? (0, 32)
+            } ?? (UInt64(0), 32)
         let page: ListPage
         do {
             page = try await store.list(

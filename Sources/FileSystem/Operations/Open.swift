@@ -1,3 +1,4 @@
+internal import Logging
 internal import ObjectStore
 public import SystemPackage
 import Synchronization
@@ -14,7 +15,7 @@ extension BucketFileSystem {
             do { try checkWritable() } catch { return .failure(error) }
         }
         guard isFresh(inode) else { return nil }
-        guard inode.type == .regular else { return .failure(inode.type == .directory ? .isDirectory : .noSuchDeviceOrAddress) }
+        guard inode.type == .regular else { return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice) }
         let needsTruncation = flags.contains(.truncate) && inode.state.withLock { $0.staged != nil }
         return needsTruncation ? nil : .success(openFresh(inode, flags: flags))
     }
@@ -24,7 +25,7 @@ extension BucketFileSystem {
         if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
         let inode = try inode(node)
         try await refresh(inode)
-        guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchDeviceOrAddress }
+        guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice }
         if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {
             try await staged.truncate(to: 0)
             noteWrite(inode)
@@ -41,7 +42,7 @@ extension BucketFileSystem {
                 state.writers += 1
                 if state.staged == nil {
                     let isReplaced = flags.contains(.truncate)
-                    state.staged = makeStagedFile(base: isReplaced ? nil : state.version, inode: inode)
+                    state.staged = makeStagedFile(base: isReplaced ? nil : state.version, inode: inode, flags: flags)
                     if isReplaced {
                         state.size = 0
                         state.attributes.modificationTime = now
@@ -64,14 +65,23 @@ extension BucketFileSystem {
     }
 
     /// The staging of a file's changes over what is stored of it.
-    func makeStagedFile(base: ObjectVersion?, inode: Inode) -> StagedFile {
-        StagedFile(base: base, store: store, budget: budget, limits: writingLimits, logger: logger)
-    }
-
-    var writingLimits: WritingLimits {
-        WritingLimits(
-            partSize: options.partSize, singlePutThreshold: options.partSize, parallelParts: options.parallelParts,
-            spillDirectory: options.spillDirectory)
+    ///
+    /// A file opened for writing only is not read back, as a rule: its uploaded parts are dropped from memory. Where it is
+    /// opened for reading as well they are kept on disk until the commit.
+    func makeStagedFile(base: ObjectVersion?, inode: Inode, flags: OpenFlags) -> StagedFile {
+        var limits = WritingLimits(spillDirectory: options.spillDirectory)
+        limits.partSize = options.partSize
+        limits.singlePutThreshold = options.partSize
+        limits.parallelParts = options.parallelParts
+        limits.uploadedParts = flags.isReadable ? .keptOnDisk : .dropped
+        return StagedFile(
+            base: base, store: store, budget: budget, limits: limits, logger: logger,
+            uploadTarget: { [weak inode, weak self] in
+                guard let self, let inode else { return nil }
+                let state = inode.state.withLock { $0 }
+                guard !state.isUnlinked, let key = try? key(of: inode) else { return nil }
+                return try? uploadTarget(for: inode, state, key: key)
+            })
     }
 
     /// Releases a handle that leaves nothing to store.

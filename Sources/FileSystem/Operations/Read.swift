@@ -1,3 +1,4 @@
+internal import Logging
 internal import ObjectStore
 public import SystemPackage
 import Synchronization
@@ -22,12 +23,14 @@ extension BucketFileSystem {
             return .success(reply)
         }
         var reply = ReadReply()
-        for piece in staged.contents(of: offset..<offset + Int64(length)) {
+        let (pieces, base) = staged.versionedContents(of: offset..<offset + Int64(length))
+        for piece in pieces {
             switch piece {
             case .bytes(let segment): reply.segments.append(segment)
             case .zeros(let count): append(zeros: count, to: &reply)
             case .object(let range):
-                guard let part = reader?.readNow(offset: range.lowerBound, length: range.count, stream: file.stream),
+                guard let reader, reader.version == base,
+                    let part = reader.readNow(offset: range.lowerBound, length: range.count, stream: file.stream),
                     part.count == range.count
                 else { return nil }
                 reply.segments.append(contentsOf: part.segments)
@@ -67,20 +70,19 @@ extension BucketFileSystem {
             guard let reader else { return ReadReply() }
             return try await reader.read(offset: offset, length: length, stream: file.stream)
         }
+        let (pieces, base) = try await staged.load(offset..<offset + Int64(length))
         var reply = ReadReply()
-        for piece in staged.contents(of: offset..<offset + Int64(length)) {
+        for piece in pieces {
             switch piece {
             case .bytes(let segment): reply.segments.append(segment)
             case .zeros(let count): append(zeros: count, to: &reply)
             case .object(let range):
-                guard let reader else { throw Errno.ioError }
+                guard let base else { throw Errno.ioError }
+                let reader = self.reader(of: file.inode, for: base)
                 let part = try await reader.read(offset: range.lowerBound, length: range.count, stream: file.stream)
                 guard part.count == range.count else { throw Errno.ioError }
                 reply.segments.append(contentsOf: part.segments)
-            case .unavailable:
-                // Those bytes are in a part that the store has and does not show yet: finish the upload, then read it.
-                try await commit(file.inode)
-                return try await readFetching(file, offset: offset, length: length)
+            case .unavailable: throw Errno.ioError
             }
         }
         return reply

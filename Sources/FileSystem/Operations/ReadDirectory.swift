@@ -48,6 +48,7 @@ extension BucketFileSystem {
         let (entries, isComplete) = stream.state.withLock { ($0.entries, $0.isComplete) }
         let start = cookie < 2 ? 0 : Int(cookie) - 2
         if start >= entries.count, !isComplete { return nil }
+        stream.state.withLock { $0.hasEmitted = true }
         if cookie < 1 {
             guard emit(item(".", stream.inode, next: 1)) else { return .success(()) }
         }
@@ -135,7 +136,7 @@ extension BucketFileSystem {
     /// A reader that begins anew sees the directory anew.
     private func rewind(_ stream: DirectoryStream, fresh: Moment) {
         stream.state.withLock { state in
-            guard let began = state.began, began < fresh, state.fetch == nil || state.isComplete else { return }
+            guard state.hasEmitted, let began = state.began, began < fresh, state.fetch == nil else { return }
             state = DirectoryStream.State()
         }
     }

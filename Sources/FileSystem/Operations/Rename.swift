@@ -22,6 +22,7 @@ extension BucketFileSystem {
         var target: Inode?
         do { target = try await held(newName, in: newParent) } catch .noSuchFileOrDirectory {} catch { throw error }
         defer { if let target { forget(target.node, lookups: 1) } }
+        if inode.type == .directory, namespace.withLock({ $0.isBelow(newParent, inode.node) }) { throw .invalidArgument }
         if let target {
             if flags.contains(.noReplace) { throw .fileExists }
             if inode.type == .directory, target.type != .directory { throw .notDirectory }
@@ -134,7 +135,7 @@ extension BucketFileSystem {
             state.lastModified = lastModified
             if state.pageCacheVersion == version.etag { state.pageCacheVersion = new.etag }
             state.reader?.moved(to: new)
-            state.staged?.rebase(to: new)
+            _ = state.staged?.rebase(to: new)
         }
         return .init(size: new.size, etag: new.etag, lastModified: lastModified)
     }

@@ -11,7 +11,6 @@ import Synchronization
 /// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
 extension BucketFileSystem {
     func renameDirectory(_ move: Move) async throws(Errno) {
-        if namespace.withLock({ $0.isBelow(move.newParent, move.inode.node) }) { throw .invalidArgument }
         try await perform("rename") {
             try await self.treeShape.lock(exclusive: true)
             defer { self.treeShape.unlock(exclusive: true) }
@@ -81,23 +80,24 @@ extension BucketFileSystem {
     }
 
     private func copyAll(_ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey) async throws {
-        let copied = Mutex<[ObjectKey]>([])
+        let copied = CopiedKeys()
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                var next = objects.makeIterator()
-                func add() {
-                    guard let object = next.next() else { return }
+                var next = 0
+                while next < objects.count {
+                    if next >= options.parallelCopies { try await group.next() }
+                    let object = objects[next]
+                    next += 1
+                    let destination = renamed(object.key, from: old, to: new)
                     group.addTask {
-                        let destination = self.renamed(object.key, from: old, to: new)
                         try await self.copyOne(object, to: destination)
-                        copied.withLock { $0.append(destination) }
+                        copied.note(destination)
                     }
                 }
-                for _ in 0..<options.parallelCopies { add() }
-                while try await group.next() != nil { add() }
+                try await group.waitForAll()
             }
         } catch {
-            let keys = copied.withLock { $0 }
+            let keys = copied.all
             // Taken back in a task of its own: the one at hand may have been interrupted.
             await Task { try? await self.deleteAll(keys + [new]) }.value
             throw error
@@ -106,9 +106,10 @@ extension BucketFileSystem {
 
     private func copyOne(_ object: ListedObject, to destination: ObjectKey) async throws {
         let version = ObjectVersion(key: object.key, etag: object.etag, size: object.size)
-        do {
+        do throws(StoreError) {
             _ = try await ServerCopy(store: store, parallel: 4).copy(version, to: destination)
-        } catch let error as StoreError where object.key.isDirectoryMarker && object.size == 0 && error.kind == .notFound {
+        } catch {
+            guard object.key.isDirectoryMarker, object.size == 0, error.kind == .notFound else { throw error }
             // Some stores list markers that they cannot copy: put a new one with the same headers.
             let info = try await store.head(object.key)
             _ = try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none)
@@ -141,10 +142,19 @@ extension BucketFileSystem {
                         key: renamed(version.key, from: old, to: new), etag: version.etag, size: version.size)
                     state.version = moved
                     state.reader?.moved(to: moved)
-                    state.staged?.rebase(to: moved)
+                    _ = state.staged?.rebase(to: moved)
                 }
                 _ = namespace.updateDirectory(node.inode.node) { $0.prefetched.removeAll() }
             }
         }
     }
+}
+
+/// The copies that stand so far.
+private final class CopiedKeys: Sendable {
+    private let keys = Mutex<[ObjectKey]>([])
+
+    var all: [ObjectKey] { keys.withLock { $0 } }
+
+    func note(_ key: ObjectKey) { keys.withLock { $0.append(key) } }
 }

@@ -52,17 +52,18 @@ extension BucketFileSystem {
         }
         guard isNeeded, let version else { return }
         let hidden = keys.reservedKey("unlinked/" + String(UInt64.random(in: .min ... .max), radix: 16))
-        do {
+        do throws(StoreError) {
             let stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(version, to: hidden)
             let moved = ObjectVersion(key: hidden, etag: stored.etag, size: version.size)
             inode.state.withLock { state in
                 state.hiddenKey = hidden
                 state.version = moved
                 state.reader?.moved(to: moved)
-                state.staged?.rebase(to: moved)
+                _ = state.staged?.rebase(to: moved)
             }
-        } catch let error as StoreError where error.kind == .notFound || error.kind == .preconditionFailed {
-            // The version that the holders have open is gone already: somebody elsewhere replaced or removed it.
+        } catch {
+            // A version that is gone already was replaced or removed elsewhere: its holders keep what they have.
+            guard error.kind == .notFound || error.kind == .preconditionFailed else { throw error }
         }
     }
 
@@ -111,8 +112,9 @@ extension BucketFileSystem {
     /// Fails with `ENOTEMPTY` where the directory has entries, on the bucket or only here.
     func checkEmpty(_ directory: Inode) async throws {
         let unstored = namespace.withLock { namespace in
-            (namespace[directory.node]?.directory?.children.values.lazy.compactMap { namespace[$0]?.inode } ?? nil)?
-                .contains { $0.state.withLock { $0.isNeverStored && !$0.isUnlinked } } ?? false
+            (namespace[directory.node]?.directory?.children ?? [:]).values.contains { id in
+                namespace[id]?.inode.state.withLock { $0.isNeverStored && !$0.isUnlinked } ?? false
+            }
         }
         if unstored { throw Errno.directoryNotEmpty }
         let key = try key(of: directory)
