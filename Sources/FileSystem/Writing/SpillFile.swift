@@ -1,10 +1,10 @@
 import CLinux
+import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
 #endif
-import Synchronization
-import SystemPackage
 
 /// The spill file could not be made, written or read.
 struct SpillError: Error, Sendable, Equatable {
@@ -15,8 +15,8 @@ struct SpillError: Error, Sendable, Equatable {
 /// Staged bytes that memory has no room for: a sparse file without a name.
 ///
 /// The file has no name from the start (O_TMPFILE, or open and unlink where the file system has none), so nothing is left
-/// behind when the process dies. Space is handed out in blocks; what is freed is handed out again, or punched out of the
-/// file by ``trim()``. Freeing itself makes no system call, because it happens under a file's lock.
+/// behind when the process dies. Space is handed out in pages; what is freed is handed out again, or punched out of the
+/// file by ``trim(above:)``. Freeing itself makes no system call, because it happens under a file's lock.
 ///
 /// A full or failing disk shows in ``write(_:at:)``, before the file system says that it took the bytes. Limit: an error of
 /// the disk *after* the kernel took the bytes into its page cache shows only when they are read back, as EIO at best.
@@ -25,12 +25,18 @@ struct SpillError: Error, Sendable, Equatable {
 final class SpillFile: Sendable {
     private struct Space {
         var end: Int64 = 0
-        /// Freed and punched out, or about to be.
+        /// Freed, still holding disk space, open to be taken again.
         var free: [Range<Int64>] = []
-        /// Of those, not yet punched out.
-        var unpunched: [Range<Int64>] = []
+        var freeBytes: Int64 = 0
         var used: Int64 = 0
+        /// Whether the file system can give parts of a file back.
+        var canPunch = true
     }
+
+    /// Space is handed out in multiples of this, the unit in which file systems give it back.
+    static let pageSize: Int64 = 4096
+    /// So many of the last freed ranges are looked at for a taker; others are punched out in time.
+    private static let reuseDepth = 8
 
     private let descriptor: Int32
     private let space = Mutex(Space())
@@ -53,21 +59,23 @@ final class SpillFile: Sendable {
     /// Bytes handed out and not freed.
     var used: Int64 { space.withLock { $0.used } }
 
+    /// The bytes that `count` bytes take.
+    private static func rounded(_ count: Int64) -> Int64 { (count + pageSize - 1) / pageSize * pageSize }
+
     /// Takes `count` bytes of the file, from the offset returned on. No system call.
     func allocate(_ count: Int) -> Int64 {
-        let count = Int64(count)
+        let count = Self.rounded(Int64(count))
         return space.withLock { space in
             space.used += count
-            if let index = space.free.lastIndex(where: { Int64($0.count) >= count }) {
+            for index in space.free.indices.suffix(Self.reuseDepth).reversed() {
                 let found = space.free[index]
+                guard Int64(found.count) >= count else { continue }
+                space.freeBytes -= count
                 if Int64(found.count) == count {
                     space.free.remove(at: index)
                 } else {
                     space.free[index] = found.lowerBound + count..<found.upperBound
                 }
-                // What is taken again must not be punched out later.
-                let taken = found.lowerBound..<found.lowerBound + count
-                space.unpunched = space.unpunched.flatMap { Self.subtract(taken, from: $0) }
                 return found.lowerBound
             }
             defer { space.end += count }
@@ -75,37 +83,52 @@ final class SpillFile: Sendable {
         }
     }
 
-    /// Gives bytes back. No system call: see ``trim()``.
-    func free(_ range: Range<Int64>) {
+    /// Gives the `count` bytes back that were taken at `offset`. No system call: see ``trim(above:)``.
+    func free(at offset: Int64, count: Int) {
+        let count = Self.rounded(Int64(count))
         space.withLock { space in
-            space.used -= Int64(range.count)
-            space.unpunched.append(range)
-            if let index = space.free.firstIndex(where: { $0.upperBound == range.lowerBound }) {
-                space.free[index] = space.free[index].lowerBound..<range.upperBound
-            } else if let index = space.free.firstIndex(where: { $0.lowerBound == range.upperBound }) {
-                space.free[index] = range.lowerBound..<space.free[index].upperBound
+            space.used -= count
+            space.freeBytes += count
+            if let last = space.free.last, last.upperBound == offset {
+                space.free[space.free.count - 1] = last.lowerBound..<offset + count
             } else {
-                space.free.append(range)
+                space.free.append(offset..<offset + count)
             }
         }
     }
 
-    /// Gives freed space back to the disk. May wait for the disk: not to be called under a lock, nor on a thread that must not wait.
-    func trim() {
-        // Out of the free list while it is punched, so that nobody writes there meanwhile.
+    /// Gives freed space back to the disk where there is more of it than `threshold` bytes. May wait for the disk: not to be
+    /// called under a lock.
+    func trim(above threshold: Int64) {
+        // Off the list while they are punched, so that nobody writes there meanwhile.
         let taken: [Range<Int64>] = space.withLock { space in
-            let taken = space.unpunched
-            guard !taken.isEmpty else { return [] }
-            for range in taken { space.free = space.free.flatMap { Self.subtract(range, from: $0) } }
-            space.unpunched = []
+            guard space.canPunch, space.freeBytes > threshold else { return [] }
+            let taken = space.free
+            space.free = []
+            space.freeBytes = 0
             return taken
         }
-        guard !taken.isEmpty else { return }
-        for range in taken {
-            // Where the file system cannot punch holes the space is used again all the same.
-            _ = pail_punch_hole(descriptor, range.lowerBound, Int64(range.count))
+        var pending: Range<Int64>?
+        for range in taken.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let begun = pending, begun.upperBound == range.lowerBound {
+                pending = begun.lowerBound..<range.upperBound
+            } else {
+                if let pending { punch(pending) }
+                pending = range
+            }
         }
-        space.withLock { $0.free.append(contentsOf: taken) }
+        if let pending { punch(pending) }
+    }
+
+    private func punch(_ range: Range<Int64>) {
+        // What is punched out is not taken again: offsets of a sparse file cost nothing.
+        guard pail_punch_hole(descriptor, range.lowerBound, Int64(range.count)) != 0 else { return }
+        let cannot = errno == EOPNOTSUPP || errno == ENOSYS
+        space.withLock { space in
+            if cannot { space.canPunch = false }
+            space.free.append(range)
+            space.freeBytes += Int64(range.count)
+        }
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -145,13 +168,5 @@ final class SpillFile: Sendable {
         var information = statvfs()
         guard fstatvfs(descriptor, &information) == 0 else { return 0 }
         return Int64(clamping: UInt64(information.f_bavail)) * Int64(information.f_frsize)
-    }
-
-    private static func subtract(_ hole: Range<Int64>, from range: Range<Int64>) -> [Range<Int64>] {
-        guard range.overlaps(hole) else { return [range] }
-        var rest: [Range<Int64>] = []
-        if range.lowerBound < hole.lowerBound { rest.append(range.lowerBound..<hole.lowerBound) }
-        if hole.upperBound < range.upperBound { rest.append(hole.upperBound..<range.upperBound) }
-        return rest
     }
 }

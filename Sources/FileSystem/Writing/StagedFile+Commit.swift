@@ -37,10 +37,10 @@ extension StagedFile {
         try await enterCommit(of: target.key)
         do throws(StoreError) {
             let result = try await commitAlone(target)
-            leaveCommit()
+            await leaveCommit()
             return result
         } catch {
-            leaveCommit()
+            await leaveCommit()
             throw error
         }
     }
@@ -60,19 +60,19 @@ extension StagedFile {
         }
         await wait { !$0.stream.isBusy }
         if Task.isCancelled, state.withLock({ $0.stream.isBusy }) {
-            leaveCommit()
+            await leaveCommit()
             throw StoreError(.cancelled, operation: "PutObject", key: key)
         }
     }
 
-    private func leaveCommit() {
+    private func leaveCommit() async {
         state.withLock { state in
             state.isCommitting = false
             state.stream.resume()
             state.progress += 1
         }
-        trimSpill()
         wake()
+        await trimSpill()
     }
 
     private func commitAlone(_ given: UploadTarget) async throws(StoreError) -> CommitResult {
@@ -155,7 +155,9 @@ extension StagedFile {
                         metadata: ["key": "\(target.key)", "error": "\(error)"])
                 }
             } else {
-                state.withLock { $0.stream.reset(); $0.stream.pause() }
+                state.withLock {
+                    $0.stream.reset(); $0.stream.pause()
+                }
                 if let used { await abort(used.upload) } else if let session { await abort(session.upload) }
             }
             throw error

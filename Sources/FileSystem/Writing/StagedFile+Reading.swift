@@ -51,29 +51,34 @@ extension StagedFile {
                 (PinnedExtents(state.map.slice(range)), state.base)
             }
             if content.extents.contains(where: { if case .uploaded = $0.source { true } else { false } }) { continue }
-            var pieces: [StagedPiece] = []
-            for extent in content.extents {
-                switch extent.source {
-                case .staged(let block, let offset):
-                    if let memory = block.memory {
-                        let bytes = UnsafeRawBufferPointer(rebasing: memory[offset..<offset + Int(extent.count)])
-                        pieces.append(.bytes(ReadReply.Segment(bytes: bytes, owner: content)))
-                    } else {
-                        // Lives until the reply is sent: as short as a request, as large as one, so not reserved for.
-                        let slab = Slab(capacity: Int(extent.count))
-                        do throws(SpillError) {
-                            try block.read(at: offset, into: slab.bytes)
-                        } catch {
-                            throw error.errno
-                        }
-                        pieces.append(.bytes(ReadReply.Segment(bytes: UnsafeRawBufferPointer(slab.bytes), owner: slab)))
-                    }
-                case .zeros: pieces.append(.zeros(Int(extent.count)))
-                case .object(let offset): pieces.append(.object(offset..<offset + extent.count))
-                case .uploaded: break
-                }
-            }
-            return (pieces, base)
+            let pieces = await withTaskExecutorPreference(DiskExecutor.shared) { await Self.load(content) }
+            return (try pieces.get(), base)
         }
+    }
+
+    private static func load(_ content: PinnedExtents) async -> Result<[StagedPiece], Errno> {
+        var pieces: [StagedPiece] = []
+        for extent in content.extents {
+            switch extent.source {
+            case .staged(let block, let offset):
+                if let memory = block.memory {
+                    let bytes = UnsafeRawBufferPointer(rebasing: memory[offset..<offset + Int(extent.count)])
+                    pieces.append(.bytes(ReadReply.Segment(bytes: bytes, owner: content)))
+                } else {
+                    // Lives until the reply is sent: as short as a request, as large as one, so not reserved for.
+                    let slab = Slab(capacity: Int(extent.count))
+                    do throws(SpillError) {
+                        try block.read(at: offset, into: slab.bytes)
+                    } catch {
+                        return .failure(error.errno)
+                    }
+                    pieces.append(.bytes(ReadReply.Segment(bytes: UnsafeRawBufferPointer(slab.bytes), owner: slab)))
+                }
+            case .zeros: pieces.append(.zeros(Int(extent.count)))
+            case .object(let offset): pieces.append(.object(offset..<offset + extent.count))
+            case .uploaded: pieces.append(.unavailable(extent.range))
+            }
+        }
+        return .success(pieces)
     }
 }

@@ -135,7 +135,7 @@ final class StagedFile: Sendable {
     func truncate(to size: Int64) async throws(Errno) {
         while true {
             if let result = truncateNow(to: size) {
-                trimSpill()
+                await trimSpill()
                 return try result.get()
             }
             try await completeEarly()
@@ -175,8 +175,11 @@ final class StagedFile: Sendable {
                 if fresh != nil { continue }
                 if state.withLock({ $0.stream.inFlight > 0 }) {
                     await wait { $0.progress != progress || $0.stream.inFlight == 0 }
-                } else if try spill(bytes, at: offset) {
-                    return bytes.count
+                } else {
+                    let isDone = await withTaskExecutorPreference(DiskExecutor.shared) {
+                        await self.spill(bytes, at: offset)
+                    }
+                    if try isDone.get() { return bytes.count }
                 }
             }
         }
@@ -197,7 +200,15 @@ final class StagedFile: Sendable {
     }
 
     /// Writes to the disk; false where the file is such that this must not be: start over.
-    private func spill(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Bool {
+    private func spill(_ bytes: [UInt8], at offset: Int64?) async -> Result<Bool, Errno> {
+        do throws(Errno) {
+            return .success(try spillWaiting(bytes, at: offset))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func spillWaiting(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Bool {
         let features = store.features
         let file = try spillFile()
         // Space is taken under the lock, filled without it, and named by an extent under it: nobody sees it half written.
@@ -209,10 +220,8 @@ final class StagedFile: Sendable {
                 tail.used += bytes.count
                 return (tail, start)
             }
-            let page = 4096
-            let capacity =
-                isSequential ? max(limits.spillBlockSize, bytes.count) : (bytes.count + page - 1) / page * page
-            let block = StagingBlock.onDisk(file, capacity: capacity)
+            let block = StagingBlock.onDisk(
+                file, capacity: isSequential ? max(limits.spillBlockSize, bytes.count) : bytes.count)
             block.used = bytes.count
             if isSequential { state.spillTail = block }
             return (block, 0)
@@ -242,7 +251,7 @@ final class StagedFile: Sendable {
         }
         if let refusal { throw refusal }
         start(jobs)
-        trimSpill()
+        file.trim(above: limits.spillSlack)
         return isDone
     }
 
@@ -264,9 +273,13 @@ final class StagedFile: Sendable {
         }
     }
 
-    func trimSpill() {
-        if let file = state.withLock({ $0.spill }) { file.trim() }
+    /// Gives freed disk space back.
+    func trimSpill() async {
+        guard let file = state.withLock({ $0.spill }) else { return }
+        await withTaskExecutorPreference(DiskExecutor.shared) { await Self.trim(file, above: 0) }
     }
+
+    private static func trim(_ file: SpillFile, above threshold: Int64) async { file.trim(above: threshold) }
 
     // MARK: Streaming
 
@@ -354,14 +367,17 @@ final class StagedFile: Sendable {
                 metadata: ["key": "\(session.upload.key)", "part": "\(number)", "error": "\(error)"])
         }
         guard state.withLock({ $0.stream.answered(number, range: range, part: part) }) else { return }
-        if limits.uploadedParts == .keptOnDisk, moveToDisk(content) { return }
+        if limits.uploadedParts == .keptOnDisk {
+            let isMoved = await withTaskExecutorPreference(DiskExecutor.shared) { await self.moveToDisk(content) }
+            if isMoved { return }
+        }
         state.withLock { state in
             if state.stream.isCurrent(number, range: range) { state.map.write(range, .uploaded) }
         }
     }
 
     /// Moves the bytes of an uploaded part that are in memory to the spill file; false where the disk has no room.
-    private func moveToDisk(_ content: PinnedExtents) -> Bool {
+    private func moveToDisk(_ content: PinnedExtents) async -> Bool {
         var runs: [[Extent]] = []
         for extent in content.extents {
             guard case .staged(let block, _) = extent.source, block.memory != nil else { continue }

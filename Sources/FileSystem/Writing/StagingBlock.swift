@@ -14,7 +14,7 @@ final class StagingBlock: @unchecked Sendable {
     /// Where the bytes are.
     enum Storage: Sendable {
         /// In memory.
-        case memory(Slab, MemoryBudget)
+        case memory(Slab, reservedFrom: MemoryBudget?)
         /// In the spill file, from the offset on.
         case disk(SpillFile, offset: Int64)
     }
@@ -35,14 +35,12 @@ final class StagingBlock: @unchecked Sendable {
     /// A block of memory; nil where the budget has no room.
     static func inMemory(capacity: Int, budget: MemoryBudget) -> StagingBlock? {
         guard budget.tryReserve(capacity) else { return nil }
-        return StagingBlock(storage: .memory(Slab(capacity: capacity), budget), capacity: capacity)
+        return StagingBlock(storage: .memory(Slab(capacity: capacity), reservedFrom: budget), capacity: capacity)
     }
 
-    /// A block of memory that the budget has no room for: for the one thing that must go on all the same.
-    static func overBudget(capacity: Int) -> StagingBlock {
-        let unlimited = MemoryBudget(limit: capacity)
-        _ = unlimited.tryReserve(capacity)
-        return StagingBlock(storage: .memory(Slab(capacity: capacity), unlimited), capacity: capacity)
+    /// A block of memory that its taker has reserved for, or cannot do without.
+    static func unreserved(capacity: Int) -> StagingBlock {
+        StagingBlock(storage: .memory(Slab(capacity: capacity), reservedFrom: nil), capacity: capacity)
     }
 
     /// A block of the spill file.
@@ -52,8 +50,8 @@ final class StagingBlock: @unchecked Sendable {
 
     deinit {
         switch storage {
-        case .memory(_, let budget): budget.release(capacity)
-        case .disk(let file, let offset): file.free(offset..<offset + Int64(capacity))
+        case .memory(_, let budget): budget?.release(capacity)
+        case .disk(let file, let offset): file.free(at: offset, count: capacity)
         }
     }
 

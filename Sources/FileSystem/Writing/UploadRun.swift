@@ -33,7 +33,9 @@ struct UploadRun: Sendable {
 
     /// PutObject: 1 request, plus 1 GET for each range of the base that is kept.
     func put() async throws(StoreError) -> StoredObject {
-        let body = try await body(of: 0..<size, blocks: { StagingBlock.inMemory(capacity: $0, budget: budget) ?? .overBudget(capacity: $0) })
+        let body = try await body(of: 0..<size) {
+            StagingBlock.inMemory(capacity: $0, budget: budget) ?? .unreserved(capacity: $0)
+        }
         do {
             let stored = try await store.put(
                 target.key, body: body, metadata: target.metadata, if: target.precondition)
@@ -116,7 +118,7 @@ struct UploadRun: Sendable {
                     try await store.copyPart(
                         upload, number: part.number, from: base.key, range: range, ifMatch: base.etag))
             case .upload:
-                let body = try await body(of: part.range, blocks: { .overBudget(capacity: $0) })
+                let body = try await body(of: part.range) { .unreserved(capacity: $0) }
                 return .success(try await store.uploadPart(upload, number: part.number, body: body))
             }
         } catch {

@@ -18,6 +18,8 @@ struct WritingLimits: Sendable {
     var blockSizes = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20]
     /// Blocks of the spill file for a sequential writer; a random one takes exact pages.
     var spillBlockSize = 1 << 20
+    /// Freed space that the spill file may hold on to while writing goes on, in bytes.
+    var spillSlack: Int64 = 4 << 20
     /// Where the spill file is made.
     var spillDirectory: String
     /// What becomes of the bytes of a part that was uploaded while writing goes on.

@@ -129,7 +129,9 @@ import Testing
                 case 0: source = .zeros
                 case 1: source = .object(Int64.random(in: 0...100, using: &random))
                 case 2: source = .uploaded
-                default: source = .staged(blocks.randomElement(using: &random)!, offset: Int.random(in: 0..<3, using: &random) * 400)
+                default:
+                    source = .staged(
+                        blocks.randomElement(using: &random)!, offset: Int.random(in: 0..<3, using: &random) * 400)
                 }
                 map.write(range, source)
                 if !range.isEmpty {

@@ -140,9 +140,11 @@ final class FakeStore: ObjectStore {
     }
 
     /// What the file's owner would give as `readBase`.
-    func reader(of version: @escaping @Sendable () -> (ObjectKey, ETag?)) -> @Sendable (
-        Range<Int64>, UnsafeMutableRawBufferPointer
-    ) async throws(StoreError) -> Void {
+    func reader(of version: @escaping @Sendable () -> (ObjectKey, ETag?))
+        -> @Sendable (
+            Range<Int64>, UnsafeMutableRawBufferPointer
+        ) async throws(StoreError) -> Void
+    {
         { (range, buffer) async throws(StoreError) in
             let (key, etag) = version()
             let object = self.state.withLock { state in
@@ -234,7 +236,8 @@ final class FakeStore: ObjectStore {
             }
             var bytes: [UInt8] = []
             for (index, part) in parts.enumerated() {
-                guard let held = known.parts[part.number], held.etag == part.etag, part.number <= features.maximumPartCount,
+                guard let held = known.parts[part.number], held.etag == part.etag,
+                    part.number <= features.maximumPartCount,
                     index == 0 || parts[index - 1].number < part.number,
                     index == parts.count - 1 || held.bytes.count >= features.minimumPartSize,
                     held.bytes.count <= features.maximumPartSize

@@ -217,7 +217,8 @@ final class FileUnderTest {
             case 35:
                 // The answer to the last step gets lost.
                 test.store.setFault { operation, _ in
-                    operation == "PutObject" ? .loseAnswer(.preconditionFailed)
+                    operation == "PutObject"
+                        ? .loseAnswer(.preconditionFailed)
                         : operation == "CompleteMultipartUpload" ? .loseAnswer(.noSuchUpload) : nil
                 }
                 _ = try await test.commit()

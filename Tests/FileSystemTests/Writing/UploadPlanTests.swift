@@ -56,18 +56,21 @@ import Testing
     }
 
     @Test func smallAndEmptyFilesAreOnePut() throws {
-        #expect(try UploadPlan(content: ExtentMap(), baseSize: nil, features: Self.tiny(), limits: Self.limits()) == .put)
+        #expect(
+            try UploadPlan(content: ExtentMap(), baseSize: nil, features: Self.tiny(), limits: Self.limits()) == .put)
         var map = ExtentMap(objectSize: 60)
         map.write(3..<5, .staged(Self.block, offset: 0))
         #expect(try UploadPlan(content: map, baseSize: 60, features: Self.tiny(), limits: Self.limits()) == .put)
         // Cut down from large to nothing.
-        #expect(try UploadPlan(content: ExtentMap(), baseSize: 999, features: Self.tiny(), limits: Self.limits()) == .put)
+        #expect(
+            try UploadPlan(content: ExtentMap(), baseSize: 999, features: Self.tiny(), limits: Self.limits()) == .put)
     }
 
     @Test func unchangedIsNothing() throws {
         let map = ExtentMap(objectSize: 6000)
         #expect(try UploadPlan(content: map, baseSize: 6000, features: Self.tiny(), limits: Self.limits()) == .nothing)
-        #expect(try UploadPlan(content: ExtentMap(), baseSize: 0, features: Self.tiny(), limits: Self.limits()) == .nothing)
+        #expect(
+            try UploadPlan(content: ExtentMap(), baseSize: 0, features: Self.tiny(), limits: Self.limits()) == .nothing)
     }
 
     @Test func anAppendCopiesTheBaseAndSendsTheTail() throws {
@@ -113,7 +116,8 @@ import Testing
         map.truncate(to: 5 << 40)
         var limits = WritingLimits(spillDirectory: "/tmp")
         limits.partSize = 5 << 20
-        guard case .multipart(let parts) = try UploadPlan(content: map, baseSize: nil, features: features, limits: limits)
+        guard
+            case .multipart(let parts) = try UploadPlan(content: map, baseSize: nil, features: features, limits: limits)
         else { throw Failure() }
         _ = Self.check(parts, map, features, "5 TiB")
         map.truncate(to: 5 << 40 + 1)
