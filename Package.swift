@@ -36,6 +36,7 @@ let package = Package(
             name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
 
         // The store: the protocol every layer speaks, and S3 behind it.
         .target(name: "ObjectStore", swiftSettings: strict),
@@ -45,7 +46,7 @@ let package = Package(
 
         // The file system, and the kernel side of it.
         .target(
-            name: "FileSystem", dependencies: ["ObjectStore", system, logging, collections],
+            name: "FileSystem", dependencies: ["ObjectStore", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .target(
             name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
