@@ -1,11 +1,11 @@
 import ObjectStore
 
-/// One version of an object's content: what reads are pinned to and what partial updates build on.
+/// One version of one object: what an open file reads. Data of two versions are never mixed (promise 3).
 struct ObjectVersion: Hashable, Sendable {
-    /// Where it is.
+    /// The object's key.
     var key: ObjectKey
-    /// The content's identity; nil where the store gives none.
+    /// The version's identity; nil where the store gives none, and then only its size can tell it from another.
     var etag: ETag?
-    /// Its size in bytes.
+    /// The version's size in bytes.
     var size: Int64
 }
