@@ -92,7 +92,7 @@ import Testing
         func run(seed: UInt64) async -> [Int] {
             let store = FaultyStore(InMemoryStore(), plan: SeededFaults(seed: seed, probability: 0.2))
             var failed: [Int] = []
-            for number in 0..<200 where await put(store, "\(number)") != nil { failed.append(number) }
+            for number in 0..<200 where await put(store, ObjectKey("\(number)")) != nil { failed.append(number) }
             return failed
         }
         let first = await run(seed: 1)
