@@ -202,6 +202,13 @@ class Server:
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}, max_pool_connections=32,
                           signature_version="s3v4"))
 
+    def fast_client(self, bucket):
+        """A client that costs far less time for each request than boto3: for buckets with many objects."""
+        from s3_client import Client
+
+        host, port = self.url.removeprefix("http://").split(":")
+        return Client(host, int(port), bucket, ACCESS_KEY, SECRET_KEY)
+
     def make_bucket(self, purpose):
         """A new bucket; the name tells which test uses it."""
         self.buckets += 1
@@ -349,7 +356,11 @@ class Mount:
             self.process.send(number)
         status = self.process.wait(seconds)
         expect(status is not None, f"{self.program} still runs {seconds} s after signal {int(number)}")
-        expect_equal(status, 0, f"{self.program}'s exit status after signal {int(number)}: {self.process.output()}")
+        # s3fs 1.90 sometimes aborts at its end, after all is stored: its affair.
+        if self.run.is_pail:
+            expect_equal(status, 0, f"{self.program}'s exit status after signal {int(number)}: {self.process.output()}")
+        else:
+            lazy_unmount(self.directory)
         expect(not is_mounted(self.directory), f"{self.directory} is still mounted after signal {int(number)}")
 
     def remount(self, options=None):

@@ -229,14 +229,14 @@ import Testing
         }
     }
 
-    @Test func aMillionKeysListInPages() async throws {
-        // 100,000 in random order, the rest in order; by hand this would be quadratic.
+    @Test func manyKeysListInPages() async throws {
+        // 100,000 in random order, the rest in order: one sorted array would make this quadratic.
         var random = SplitMix64(seed: 5)
         let store = InMemoryStore()
         func key(_ number: Int) -> ObjectKey { ObjectKey("d/" + String(10_000_000 + number)) }
         for number in Array(0..<100_000).shuffled(using: &random) { store.insert(key(number)) }
-        for number in 100_000..<1_000_000 { store.insert(key(number)) }
-        #expect(store.objectCount == 1_000_000)
+        for number in 100_000..<300_000 { store.insert(key(number)) }
+        #expect(store.objectCount == 300_000)
         var request = ListRequest(prefix: "d/", delimiter: "/")
         var count = 0
         repeat {
@@ -250,7 +250,7 @@ import Testing
             }
             request.continuation = page.next
         } while request.continuation != nil
-        #expect(count == 1_000_000)
-        #expect(store.log.count(.list) == 1000)
+        #expect(count == 300_000)
+        #expect(store.log.count(.list) == 300)
     }
 }
