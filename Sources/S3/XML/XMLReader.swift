@@ -20,20 +20,14 @@ struct XMLReader {
     }
 
     /// Reads a whole document, in pieces as they lie in `bytes`.
-    static func read(_ bytes: [UInt8], into handler: inout some XMLHandler) throws(Failure) {
+    static func read(_ bytes: [UInt8], into handler: some XMLHandler) throws(Failure) {
         try refuseOtherFormats(bytes)
         initializeLibrary
-        let state = ParserState()
+        let state = ParserState(handler)
         let failure: Failure? = withExtendedLifetime(state) {
             parse(bytes, state)
         }
         if let failure { throw failure }
-        for event in state.events {
-            switch event {
-            case .open(let name): handler.open(name)
-            case .close(let name, let text): handler.close(name, text: text)
-            }
-        }
     }
 
     /// HTML and JSON get words of their own: they come from an endpoint that is a web page or another API.
@@ -108,25 +102,24 @@ struct XMLReader {
 }
 
 /// Takes what ``XMLReader`` finds.
-protocol XMLHandler {
-    /// An element begins.
-    mutating func open(_ name: String)
+///
+/// What was taken counts only if the reading succeeds: the failure of a cut document is known last.
+protocol XMLHandler: AnyObject {
+    /// An element begins at a depth: 1 for the root.
+    func open(_ name: String, depth: Int)
     /// An element ends; `text` is what stood in it outside of its children.
-    mutating func close(_ name: String, text: String)
+    func close(_ name: String, text: String, depth: Int)
 }
 
 /// What libxml2's callbacks write to.
 private final class ParserState {
-    enum Event {
-        case open(String)
-        case close(String, text: String)
-    }
-
-    var events: [Event] = []
+    private let handler: any XMLHandler
     var failure: XMLReader.Failure?
     var parser: xmlParserCtxtPtr?
     private var names: [String] = []
     private var texts: [[UInt8]] = []
+
+    init(_ handler: any XMLHandler) { self.handler = handler }
 
     static func of(_ context: UnsafeMutableRawPointer?) -> ParserState? {
         context.map { Unmanaged<ParserState>.fromOpaque($0).takeUnretainedValue() }
@@ -143,12 +136,12 @@ private final class ParserState {
         let text = String(cString: name)
         names.append(text)
         texts.append([])
-        events.append(.open(text))
+        handler.open(text, depth: names.count)
     }
 
     func closed() {
         guard failure == nil, let name = names.popLast(), let text = texts.popLast() else { return }
-        events.append(.close(name, text: String(decoding: text, as: UTF8.self)))
+        handler.close(name, text: String(decoding: text, as: UTF8.self), depth: names.count + 1)
     }
 
     func text(_ bytes: UnsafePointer<xmlChar>?, _ count: Int) {
