@@ -22,8 +22,11 @@ struct pail_crc_tables {
     int hardware;
 };
 
-static struct pail_crc_tables pail_crc;
-static pthread_once_t pail_crc_once = PTHREAD_ONCE_INIT;
+// In a function, because Swift does not emit a header's variables.
+static inline struct pail_crc_tables *pail_crc_state(void) {
+    static struct pail_crc_tables tables;
+    return &tables;
+}
 
 static inline uint32_t pail_crc_times(const uint32_t *matrix, uint32_t vector) {
     uint32_t sum = 0;
@@ -58,35 +61,36 @@ static inline void pail_crc_prepare(void) {
     for (uint32_t n = 0; n < 256; n++) {
         uint32_t crc = n;
         for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
-        pail_crc.byte[0][n] = crc;
+        pail_crc_state()->byte[0][n] = crc;
     }
     for (uint32_t n = 0; n < 256; n++)
         for (int k = 1; k < 8; k++)
-            pail_crc.byte[k][n] = (pail_crc.byte[k - 1][n] >> 8) ^ pail_crc.byte[0][pail_crc.byte[k - 1][n] & 255];
-    pail_crc_fill_skip(pail_crc.skip_long, PAIL_CRC_LONG);
-    pail_crc_fill_skip(pail_crc.skip_short, PAIL_CRC_SHORT);
+            pail_crc_state()->byte[k][n] = (pail_crc_state()->byte[k - 1][n] >> 8) ^ pail_crc_state()->byte[0][pail_crc_state()->byte[k - 1][n] & 255];
+    pail_crc_fill_skip(pail_crc_state()->skip_long, PAIL_CRC_LONG);
+    pail_crc_fill_skip(pail_crc_state()->skip_short, PAIL_CRC_SHORT);
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    pail_crc.hardware = __builtin_cpu_supports("sse4.2") != 0;
+    pail_crc_state()->hardware = __builtin_cpu_supports("sse4.2") != 0;
 #elif defined(__aarch64__)
-    pail_crc.hardware = (getauxval(AT_HWCAP) & (1 << 7)) != 0;  // HWCAP_CRC32
+    pail_crc_state()->hardware = (getauxval(AT_HWCAP) & (1 << 7)) != 0;  // HWCAP_CRC32
 #endif
 }
 
 static inline uint32_t pail_crc_software(uint32_t crc, const unsigned char *data, size_t count) {
+    const struct pail_crc_tables *tables = pail_crc_state();
     while (count && ((uintptr_t)data & 7)) {
-        crc = (crc >> 8) ^ pail_crc.byte[0][(crc ^ *data++) & 255];
+        crc = (crc >> 8) ^ tables->byte[0][(crc ^ *data++) & 255];
         count--;
     }
     while (count >= 8) {
         uint32_t low = crc ^ ((uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24);
-        crc = pail_crc.byte[7][low & 255] ^ pail_crc.byte[6][(low >> 8) & 255] ^ pail_crc.byte[5][(low >> 16) & 255]
-            ^ pail_crc.byte[4][low >> 24] ^ pail_crc.byte[3][data[4]] ^ pail_crc.byte[2][data[5]]
-            ^ pail_crc.byte[1][data[6]] ^ pail_crc.byte[0][data[7]];
+        crc = tables->byte[7][low & 255] ^ tables->byte[6][(low >> 8) & 255] ^ tables->byte[5][(low >> 16) & 255]
+            ^ tables->byte[4][low >> 24] ^ tables->byte[3][data[4]] ^ tables->byte[2][data[5]]
+            ^ tables->byte[1][data[6]] ^ tables->byte[0][data[7]];
         data += 8;
         count -= 8;
     }
-    while (count--) crc = (crc >> 8) ^ pail_crc.byte[0][(crc ^ *data++) & 255];
+    while (count--) crc = (crc >> 8) ^ tables->byte[0][(crc ^ *data++) & 255];
     return crc;
 }
 
@@ -122,7 +126,7 @@ PAIL_CRC_TARGET static inline uint32_t pail_crc_hardware(uint32_t start, const u
                 second = PAIL_CRC_STEP8(second, pail_crc_word(data + run + n));
                 third = PAIL_CRC_STEP8(third, pail_crc_word(data + 2 * run + n));
             }
-            uint32_t(*table)[256] = pass ? pail_crc.skip_short : pail_crc.skip_long;
+            uint32_t(*table)[256] = pass ? pail_crc_state()->skip_short : pail_crc_state()->skip_long;
             crc = pail_crc_skip(table, (uint32_t)crc) ^ (uint32_t)second;
             crc = pail_crc_skip(table, (uint32_t)crc) ^ (uint32_t)third;
             data += 3 * run;
@@ -137,15 +141,17 @@ PAIL_CRC_TARGET static inline uint32_t pail_crc_hardware(uint32_t start, const u
 
 // The CRC-32C of what came before (`crc`, 0 at the start) and `count` more bytes.
 static inline uint32_t pail_crc32c(uint32_t crc, const void *data, size_t count) {
-    pthread_once(&pail_crc_once, pail_crc_prepare);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, pail_crc_prepare);
 #if defined(PAIL_CRC_TARGET)
-    if (pail_crc.hardware) return ~pail_crc_hardware(~crc, (const unsigned char *)data, count);
+    if (pail_crc_state()->hardware) return ~pail_crc_hardware(~crc, (const unsigned char *)data, count);
 #endif
     return ~pail_crc_software(~crc, (const unsigned char *)data, count);
 }
 
 // The same by tables, whatever the processor has: for the test that compares the two.
 static inline uint32_t pail_crc32c_tables(uint32_t crc, const void *data, size_t count) {
-    pthread_once(&pail_crc_once, pail_crc_prepare);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, pail_crc_prepare);
     return ~pail_crc_software(~crc, (const unsigned char *)data, count);
 }

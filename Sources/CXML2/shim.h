@@ -1,5 +1,9 @@
 // libxml2's push (SAX2) parser as Swift can see it.
 #pragma once
+#include <libxml/xmlversion.h>
+// Debian's libxml2 is built with ICU, whose headers clash with those in Swift's Foundation. Only a structure for converters,
+// never touched here, is declared differently without them.
+#undef LIBXML_ICU_ENABLED
 #include <libxml/parser.h>
 #include <libxml/xmlerror.h>
 #include <string.h>

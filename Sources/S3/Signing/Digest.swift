@@ -155,3 +155,4 @@ enum Hexadecimal {
         return String(decoding: output, as: UTF8.self)
     }
 }
+
