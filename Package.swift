@@ -61,7 +61,7 @@ let package = Package(
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
         .testTarget(
-            name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
+            name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
