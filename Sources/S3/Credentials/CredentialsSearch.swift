@@ -64,7 +64,7 @@ public struct CredentialsSearch: Sendable {
         let shared = [paths.credentials, paths.config]
         let all =
             profile != nil
-            ? shared : [environment.setting("AWS_CREDENTIAL_FILE")] + shared + [paths.passwd, paths.systemPasswd]
+            ? shared : [paths.named] + shared + [paths.passwd, paths.systemPasswd]
         return all.compactMap { $0 }
     }
 
@@ -101,7 +101,7 @@ public struct CredentialsSearch: Sendable {
         if let credentials = try findInEnvironment() {
             return Finding(credentials: credentials, origin: "the environment")
         }
-        if let path = environment.setting("AWS_CREDENTIAL_FILE") {
+        if let path = paths.named {
             guard let found = try search(passwdFile: path) else {
                 throw ConfigurationError(file: path, "there is no such file (named by AWS_CREDENTIAL_FILE)")
             }

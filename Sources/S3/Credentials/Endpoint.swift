@@ -13,7 +13,10 @@ public struct Endpoint: Sendable, Equatable, CustomStringConvertible {
     /// The port; nil for the scheme's own.
     public let port: Int?
 
-    /// Reads `http://HOST[:PORT]` or `https://HOST[:PORT]`, with at most a `/` behind it.
+    /// The path that the service lies under, without a slash at its end; empty for the root.
+    public let path: String
+
+    /// Reads `http://HOST[:PORT][/PATH]` or `https://HOST[:PORT][/PATH]`.
     public init(_ text: String) throws(Malformed) {
         let rest: Substring
         if let after = text.afterPrefix("https://") {
@@ -25,9 +28,13 @@ public struct Endpoint: Sendable, Equatable, CustomStringConvertible {
         }
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let tail = rest.dropFirst(authority.count)
-        guard tail.isEmpty || tail == "/" else {
-            throw Malformed(message: "nothing may follow the host and port: no path, no query")
+        guard !tail.contains("?"), !tail.contains("#") else {
+            throw Malformed(message: "no query and no fragment may follow the host and port")
         }
+        guard tail.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !tail.contains("//") else {
+            throw Malformed(message: "the path behind the host is malformed")
+        }
+        path = tail.last == "/" ? String(tail.dropLast()) : String(tail)
         guard !authority.contains("@") else {
             throw Malformed(message: "no user or password may stand in a URL; use the credentials' own places")
         }
@@ -60,10 +67,11 @@ public struct Endpoint: Sendable, Equatable, CustomStringConvertible {
         isSecure = true
         host = "s3.\(region).amazonaws.com" + (region.utf8.starts(with: "cn-".utf8) ? ".cn" : "")
         port = nil
+        path = ""
     }
 
     /// The URL, without a slash at its end.
-    public var url: String { (isSecure ? "https://" : "http://") + host + (port.map { ":\($0)" } ?? "") }
+    public var url: String { (isSecure ? "https://" : "http://") + host + (port.map { ":\($0)" } ?? "") + path }
 
     /// The URL.
     public var description: String { url }

@@ -6,6 +6,8 @@ public struct SharedPaths: Sendable, Equatable {
     public var credentials: String?
     /// `$AWS_CONFIG_FILE`, else `~/.aws/config`; nil without a home.
     public var config: String?
+    /// `$AWS_CREDENTIAL_FILE`: a file in the format of ``PasswdFile``; nil where that is not set.
+    public var named: String?
     /// `~/.passwd-s3fs`; nil without a home.
     public var passwd: String?
     /// `/etc/passwd-s3fs`
@@ -13,11 +15,12 @@ public struct SharedPaths: Sendable, Equatable {
 
     /// Paths of the given values.
     public init(
-        credentials: String? = nil, config: String? = nil, passwd: String? = nil,
+        credentials: String? = nil, config: String? = nil, named: String? = nil, passwd: String? = nil,
         systemPasswd: String = "/etc/passwd-s3fs"
     ) {
         self.credentials = credentials
         self.config = config
+        self.named = named
         self.passwd = passwd
         self.systemPasswd = systemPasswd
     }
@@ -33,6 +36,7 @@ public struct SharedPaths: Sendable, Equatable {
         credentials =
             environment.setting("AWS_SHARED_CREDENTIALS_FILE").map(expand) ?? home.map { $0 + "/.aws/credentials" }
         config = environment.setting("AWS_CONFIG_FILE").map(expand) ?? home.map { $0 + "/.aws/config" }
+        named = environment.setting("AWS_CREDENTIAL_FILE")
         passwd = home.map { $0 + "/.passwd-s3fs" }
         systemPasswd = PasswdFile.systemPath
     }
