@@ -9,7 +9,7 @@ import Testing
         ("http://store/base/path/", "http://store/base/path"), ("http://a_b.c:1", "http://a_b.c:1"),
     ])
     func reads(_ text: String, _ url: String) throws {
-        #expect(try Endpoint(text).url == url)
+        #expect(try EndpointURL(text).url == url)
     }
 
     @Test(arguments: [
@@ -20,17 +20,17 @@ import Testing
         "http://a//b", "http://\u{e9}", "http://[::1]x",
     ])
     func refuses(_ text: String) {
-        #expect(throws: Endpoint.Malformed.self) { try Endpoint(text) }
+        #expect(throws: EndpointURL.Malformed.self) { try EndpointURL(text) }
     }
 
     @Test func aws() throws {
-        #expect(Endpoint(awsRegion: "eu-west-1").url == "https://s3.eu-west-1.amazonaws.com")
-        #expect(Endpoint(awsRegion: "cn-north-1").url == "https://s3.cn-north-1.amazonaws.com.cn")
-        #expect(Endpoint(awsRegion: "eu-west-1").isAWS)
-        #expect(Endpoint(awsRegion: "eu-west-1").regionInHost == "eu-west-1")
-        #expect(try Endpoint("https://s3.amazonaws.com").regionInHost == nil)
-        #expect(try Endpoint("https://s3.dualstack.eu-west-1.amazonaws.com").regionInHost == "eu-west-1")
-        #expect(try !Endpoint("https://amazonaws.com.example.org").isAWS)
+        #expect(EndpointURL(awsRegion: "eu-west-1").url == "https://s3.eu-west-1.amazonaws.com")
+        #expect(EndpointURL(awsRegion: "cn-north-1").url == "https://s3.cn-north-1.amazonaws.com.cn")
+        #expect(EndpointURL(awsRegion: "eu-west-1").isAWS)
+        #expect(EndpointURL(awsRegion: "eu-west-1").regionInHost == "eu-west-1")
+        #expect(try EndpointURL("https://s3.amazonaws.com").regionInHost == nil)
+        #expect(try EndpointURL("https://s3.dualstack.eu-west-1.amazonaws.com").regionInHost == "eu-west-1")
+        #expect(try !EndpointURL("https://amazonaws.com.example.org").isAWS)
     }
 
     private func resolve(
@@ -69,7 +69,7 @@ import Testing
             "AWS_CA_BUNDLE": "c2", "CURL_CA_BUNDLE": "c6",
         ]
         let choices = EndpointResolution.Choices(
-            endpoint: try Endpoint("http://e1"), region: "r1", addressing: .path, caBundle: "c1")
+            endpoint: try EndpointURL("http://e1"), region: "r1", addressing: .path, caBundle: "c1")
         func check(_ found: EndpointResolution, _ url: String, _ region: String, _ ca: String?) {
             #expect(found.endpoint.url == url)
             #expect(found.region == region)
@@ -92,12 +92,12 @@ import Testing
 
     @Test func addressing() throws {
         let aws = EndpointResolution.Choices()
-        let own = EndpointResolution.Choices(endpoint: try Endpoint("https://store.example.org"))
+        let own = EndpointResolution.Choices(endpoint: try EndpointURL("https://store.example.org"))
         #expect(try resolve("plain-bucket", aws).addressing == .virtualHost)
         #expect(try resolve("with.dots", aws).addressing == .path)
         #expect(try resolve("With_Capitals", aws).addressing == .path)
         #expect(try resolve("plain-bucket", own).addressing == .path)
-        let plain = EndpointResolution.Choices(endpoint: try Endpoint("http://s3.eu-west-1.amazonaws.com"))
+        let plain = EndpointResolution.Choices(endpoint: try EndpointURL("http://s3.eu-west-1.amazonaws.com"))
         #expect(try resolve("with.dots", plain).addressing == .virtualHost)
         #expect(try resolve("with.dots", plain).region == "eu-west-1")
     }

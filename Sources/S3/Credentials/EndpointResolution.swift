@@ -21,7 +21,7 @@ public enum AddressingChoice: String, Sendable, CaseIterable {
 /// option's. See <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
 public struct EndpointResolution: Sendable, Equatable {
     /// The store's address.
-    public var endpoint: Endpoint
+    public var endpoint: EndpointURL
     /// The region that requests are signed for.
     public var region: String
     /// Where the bucket's name stands in a URL.
@@ -32,7 +32,7 @@ public struct EndpointResolution: Sendable, Equatable {
     /// What the command line says; nil where it says nothing.
     public struct Choices: Sendable, Equatable {
         /// `--endpoint-url`
-        public var endpoint: Endpoint?
+        public var endpoint: EndpointURL?
         /// `--region`
         public var region: String?
         /// `--addressing`
@@ -42,7 +42,7 @@ public struct EndpointResolution: Sendable, Equatable {
 
         /// Choices of the given values.
         public init(
-            endpoint: Endpoint? = nil, region: String? = nil, addressing: AddressingChoice? = nil,
+            endpoint: EndpointURL? = nil, region: String? = nil, addressing: AddressingChoice? = nil,
             caBundle: String? = nil
         ) {
             self.endpoint = endpoint
@@ -60,7 +60,7 @@ public struct EndpointResolution: Sendable, Equatable {
         let configured = try Self.configuredRegion(choices, environment, profile)
         let endpoint = try Self.configuredEndpoint(choices, environment, profile)
         region = configured ?? endpoint?.regionInHost ?? "us-east-1"
-        self.endpoint = endpoint ?? Endpoint(awsRegion: region)
+        self.endpoint = endpoint ?? EndpointURL(awsRegion: region)
         let choice: AddressingChoice
         if let chosen = choices.addressing {
             choice = chosen
@@ -82,7 +82,7 @@ public struct EndpointResolution: Sendable, Equatable {
 
     /// Virtual-host style for AWS's own hosts, as far as the bucket's name can be part of a host's: a name with dots does
     /// not match AWS's certificates, one with capitals is no host's name.
-    private static func addressing(of bucket: String, at endpoint: Endpoint) -> S3Configuration.AddressingStyle {
+    private static func addressing(of bucket: String, at endpoint: EndpointURL) -> S3Configuration.AddressingStyle {
         guard endpoint.isAWS else { return .path }
         if endpoint.isSecure, bucket.utf8.contains(UInt8(ascii: ".")) { return .path }
         let isHostName = bucket.utf8.allSatisfy {
@@ -102,7 +102,7 @@ public struct EndpointResolution: Sendable, Equatable {
         if let region = choices.region { return region }
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
             guard let region = environment.setting(name) else { continue }
-            guard Endpoint.isRegion(region) else {
+            guard EndpointURL.isRegion(region) else {
                 throw ConfigurationError("the environment's \(name): a region such as eu-central-1 expected")
             }
             return region
@@ -111,7 +111,7 @@ public struct EndpointResolution: Sendable, Equatable {
     }
 
     private static func configuredEndpoint(_ choices: Choices, _ environment: [String: String], _ profile: Profile?)
-        throws(ConfigurationError) -> Endpoint?
+        throws(ConfigurationError) -> EndpointURL?
     {
         if let endpoint = choices.endpoint { return endpoint }
         if let flag = environment.setting("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
@@ -122,7 +122,7 @@ public struct EndpointResolution: Sendable, Equatable {
         for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
             guard let url = environment.setting(name) else { continue }
             do {
-                return try Endpoint(url)
+                return try EndpointURL(url)
             } catch {
                 throw ConfigurationError("the environment's \(name): \(error.message)")
             }

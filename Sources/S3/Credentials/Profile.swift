@@ -56,12 +56,12 @@ public struct Profile: Sendable, Equatable {
     /// `region`
     public func region() throws(ConfigurationError) -> String? {
         try setting("region") { value in
-            Endpoint.isRegion(value) ? nil : "a region such as eu-central-1 expected"
+            EndpointURL.isRegion(value) ? nil : "a region such as eu-central-1 expected"
         }
     }
 
     /// The endpoint: that of the profile's `services` section for S3, else the profile's `endpoint_url`.
-    public func endpoint() throws(ConfigurationError) -> Endpoint? {
+    public func endpoint() throws(ConfigurationError) -> EndpointURL? {
         if let services = settings?.section.property("services"), let config, let place = settings {
             let section = config.document.sections.first {
                 $0.qualifiedName.map { $0 == ("services", services.value) } ?? false
@@ -78,9 +78,9 @@ public struct Profile: Sendable, Equatable {
         return try endpoint(from: property, in: file)
     }
 
-    private func endpoint(from property: INIDocument.Property, in file: String) throws(ConfigurationError) -> Endpoint {
+    private func endpoint(from property: INIDocument.Property, in file: String) throws(ConfigurationError) -> EndpointURL {
         do {
-            return try Endpoint(property.value)
+            return try EndpointURL(property.value)
         } catch {
             throw ConfigurationError(file: file, line: property.line, "endpoint_url: \(error.message)")
         }

@@ -47,7 +47,7 @@ struct MountPlan: Sendable {
     private static func choices(_ options: MountOptions) -> EndpointResolution.Choices {
         EndpointResolution.Choices(
             // The option's text has been parsed before: it is one.
-            endpoint: options.endpointURL.flatMap { try? Endpoint($0) }, region: options.region,
+            endpoint: options.endpointURL.flatMap { try? EndpointURL($0) }, region: options.region,
             addressing: options.addressing, caBundle: options.caBundle)
     }
 

@@ -45,8 +45,8 @@ enum MountOptionTable {
             "The store: http://HOST[:PORT] or https://HOST[:PORT]. Else AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the "
                 + "profile's endpoint_url."
         ) { text in
-            do throws(Endpoint.Malformed) {
-                _ = try Endpoint(text)
+            do throws(EndpointURL.Malformed) {
+                _ = try EndpointURL(text)
                 return nil
             } catch {
                 return error.message
@@ -55,7 +55,7 @@ enum MountOptionTable {
         .text(
             "region", "NAME", \.region, standard: "us-east-1",
             "The region to sign for. Else AWS_REGION, AWS_DEFAULT_REGION, the profile's region."
-        ) { Endpoint.isRegion($0) ? nil : "a region such as eu-central-1 expected" },
+        ) { EndpointURL.isRegion($0) ? nil : "a region such as eu-central-1 expected" },
         .choice(
             "addressing", standard: "auto",
             "Where the bucket stands in the URL: in its path, in its host's name, or (auto) in the name for AWS's own hosts "

@@ -1,5 +1,5 @@
 /// The address of an S3 service: `https://s3.eu-central-1.amazonaws.com`, `http://127.0.0.1:8333`.
-public struct Endpoint: Sendable, Equatable, CustomStringConvertible {
+public struct EndpointURL: Sendable, Equatable, CustomStringConvertible {
     /// Why a text is no endpoint.
     public struct Malformed: Error, Sendable, Equatable {
         /// What is wrong, without the text itself.
