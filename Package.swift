@@ -62,6 +62,9 @@ let package = Package(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
         .testTarget(
             name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
+        .testTarget(name: "CredentialsTests", dependencies: ["S3", logging], swiftSettings: strict),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", logging], swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),

@@ -1,0 +1,60 @@
+import Glibc
+import Logging
+import S3
+
+/// All that a mount needs to know, found and checked without asking the store: addresses, keys, places.
+struct MountPlan: Sendable {
+    /// What to mount, where and how, with absolute paths.
+    var request: MountRequest
+    /// How to reach the store.
+    var target: EndpointResolution
+    /// The keys.
+    var credentials: SearchedCredentials
+    /// Where all lies that the mount keeps on this machine; not made yet.
+    var stateDirectory: String
+
+    /// Makes the plan. Reads the shared files and the password files, asks nobody.
+    /// - Throws: `configuration` for files and variables, `localState` where no place for the state is known.
+    init(_ request: MountRequest, directory: String, environment: [String: String], logger: Logger) throws(CommandError)
+    {
+        let options = request.options
+        var search = CredentialsSearch(
+            bucket: request.source.bucket, isAnonymous: options.isAnonymous, passwdFile: options.passwdFile,
+            profile: options.profile, environment: environment)
+        // The process lives in `/`: variables with relative paths mean the directory of the person's command.
+        search.paths.credentials = search.paths.credentials.map { AbsolutePath.of($0, in: directory) }
+        search.paths.config = search.paths.config.map { AbsolutePath.of($0, in: directory) }
+        search.paths.named = search.paths.named.map { AbsolutePath.of($0, in: directory) }
+        do throws(ConfigurationError) {
+            let profile = try search.loadProfile()
+            target = try EndpointResolution(
+                bucket: request.source.bucket, choices: Self.choices(options), environment: environment,
+                profile: profile)
+            credentials = try SearchedCredentials(search, logger: logger)
+        } catch {
+            throw CommandError(.configuration, error.description)
+        }
+        target.caBundle = target.caBundle.map { AbsolutePath.of($0, in: directory) }
+        if let path = target.caBundle, access(path, R_OK) != 0 {
+            throw CommandError(
+                .configuration, "the certificates in \(path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        stateDirectory = try StateDirectory.path(
+            chosen: options.stateDirectory, environment: environment, uid: geteuid())
+        self.request = request
+    }
+
+    private static func choices(_ options: MountOptions) -> EndpointResolution.Choices {
+        EndpointResolution.Choices(
+            // The option's text has been parsed before: it is one.
+            endpoint: options.endpointURL.flatMap { try? EndpointURL($0) }, region: options.region,
+            addressing: options.addressing, caBundle: options.caBundle)
+    }
+
+    /// For messages about the store.
+    var failureContext: StoreFailure.Context {
+        StoreFailure.Context(
+            bucket: request.source.bucket, endpoint: target.endpoint.url, region: target.region,
+            isAnonymous: request.options.isAnonymous, origin: credentials.origin)
+    }
+}

@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// `pail`: the root of the commands.
+struct PailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pail",
+        abstract: "Mounts a bucket of an S3 store as a file system.",
+        usage: """
+            pail mount s3://BUCKET[/PREFIX] MOUNTPOINT [options]
+            pail umount MOUNTPOINT [--lazy]
+            """,
+        discussion: """
+            One object is one file, so every other S3 tool reads and writes the same data.
+            """,
+        version: "pail \(version)",
+        subcommands: [MountCommand.self, UnmountCommand.self, HelpMarkdownCommand.self])
+
+    /// Pail's version.
+    static let version = "0.1.0"
+
+    /// The names of all subcommands.
+    static let commands: Set<String> = ["mount", "umount", "help-markdown", "help"]
+}

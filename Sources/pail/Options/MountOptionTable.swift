@@ -1,0 +1,184 @@
+import Logging
+import S3
+
+/// Every option of `pail mount`, declared once.
+enum MountOptionTable {
+    /// Options that the help shows together.
+    struct Group: Sendable {
+        var title: String
+        var options: [OptionSpec]
+    }
+
+    /// All options, in the order of the help.
+    static let groups: [Group] = [
+        Group(title: "Store", options: store),
+        Group(title: "Credentials", options: credentials),
+        Group(title: "Transfers", options: transfers),
+        Group(title: "File system", options: fileSystem),
+        Group(title: "Process", options: process),
+        Group(title: "Kernel", options: kernel),
+    ]
+
+    /// Options by canonical name.
+    static let byName: [String: OptionSpec] = Dictionary(
+        groups.flatMap(\.options).flatMap { option in option.names.map { ($0, option) } },
+        uniquingKeysWith: { first, _ in preconditionFailure("two options of one name: \(first.name)") })
+
+    /// Options by their short spelling.
+    static let byShortName: [Character: OptionSpec] = Dictionary(
+        groups.flatMap(\.options).compactMap { option in option.short.map { ($0, option) } },
+        uniquingKeysWith: { first, _ in preconditionFailure("two options of one letter: \(first.name)") })
+
+    /// Words that mount(8), fstab and systemd put into an option list and that mean nothing here.
+    static let ignoredWords: Set<String> = [
+        "-netdev", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "defaults", "rw-symlinks",
+    ]
+
+    /// Whether a word of an option list means nothing here: `_netdev`, `x-systemd.automount`, `comment=…`.
+    static func isIgnored(_ canonicalName: String) -> Bool {
+        ignoredWords.contains(canonicalName) || canonicalName.utf8.starts(with: "x-".utf8) || canonicalName == "comment"
+    }
+
+    private static let store: [OptionSpec] = [
+        .text(
+            "endpoint-url", "URL", \.endpointURL, standard: "AWS's own, by region",
+            "The store: http://HOST[:PORT] or https://HOST[:PORT]. Else AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the "
+                + "profile's endpoint_url."
+        ) { text in
+            do throws(EndpointURL.Malformed) {
+                _ = try EndpointURL(text)
+                return nil
+            } catch {
+                return error.message
+            }
+        },
+        .text(
+            "region", "NAME", \.region, standard: "us-east-1",
+            "The region to sign for. Else AWS_REGION, AWS_DEFAULT_REGION, the profile's region."
+        ) { EndpointURL.isRegion($0) ? nil : "a region such as eu-central-1 expected" },
+        .choice(
+            "addressing", standard: "auto",
+            "Where the bucket stands in the URL: in its path, in its host's name, or (auto) in the name for AWS's own hosts "
+                + "and in the path for any other."
+        ) { options, choice in options.addressing = choice },
+        .text(
+            "ca-bundle", "FILE", \.caBundle, standard: "the system's",
+            "Certificates to trust, in PEM. Else AWS_CA_BUNDLE, the profile's ca_bundle, CURL_CA_BUNDLE."),
+        .flag(
+            "no-verify-tls", \.verifiesTLS, to: false,
+            "Do not check the store's certificate. Anybody on the way can then read and change all."),
+        .integer(
+            "list-version", \.listVersion, in: 1...2,
+            "ListObjectsV2, or 1 for stores that only know the older ListObjects."),
+        .flag("requester-pays", \.requesterPays, "Agree to pay for requests to a requester-pays bucket."),
+        .text(
+            "storage-class", "CLASS", \.storageClass, standard: "the bucket's",
+            "The storage class of new objects, such as STANDARD_IA. Objects that are changed keep theirs."
+        ) { text in
+            text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
+                ? nil : "a class such as STANDARD_IA expected, in capitals"
+        },
+    ]
+
+    private static let credentials: [OptionSpec] = [
+        .text(
+            "profile", "NAME", \.profile, standard: "AWS_PROFILE, or default",
+            "The profile in AWS's shared files to take keys and settings from; it counts before keys in the environment."
+        ),
+        .text(
+            "passwd-file", "FILE", \.passwdFile, standard: "none",
+            "A file in s3fs's format, with KEY:SECRET or BUCKET:KEY:SECRET a line, mode 0600; no other place is looked at."
+        ),
+        .flag("anonymous", \.isAnonymous, "Do not sign requests: for public buckets."),
+    ]
+
+    private static let transfers: [OptionSpec] = [
+        .integer("max-connections", \.maxConnections, in: 1...1024, "Connections to the store at once."),
+        .duration(
+            "connect-timeout", \.connectTimeout, in: .milliseconds(100)...(.seconds(300)),
+            "Time to connect, TLS included."),
+        .duration(
+            "request-deadline", \.requestDeadline, in: .seconds(1)...(.seconds(3600)),
+            "Time for a request with all its retries; after it the operation fails."),
+        .size(
+            "part-size", \.partSize, in: (5 << 20)...(5 << 30),
+            "Objects of this size or more are uploaded in parts; it grows by itself for objects of over 10,000 parts."),
+        .choice(
+            "checksum", \.checksum, "The checksum that the store verifies uploads by."),
+        .flag(
+            "sign-payload", \.signsPayload, "Sign what is uploaded too (SHA-256): slower, and some stores ask for it."),
+    ]
+
+    private static let fileSystem: [OptionSpec] = [
+        .size(
+            "memory", \.memory, in: (32 << 20)...(1 << 40),
+            "The limit for data held in memory: read windows, data to be uploaded, attributes."),
+        .duration(
+            "attribute-timeout", \.attributeTimeout, in: .zero...(.seconds(3600)),
+            "How long another host's changes may go unseen."),
+        .text(
+            "state-dir", "DIR", \.stateDirectory,
+            standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",
+            "Where all that a mount keeps on this machine lies."),
+        .flag("read-only", short: "r", \.isReadOnly, "Refuse all changes.").with(aliases: ["ro"]),
+        .identity("uid", \.uid, "Show this user as every file's owner."),
+        .identity("gid", \.gid, "Show this group as every file's group."),
+        .permissions("umask", \.umask, upTo: 0o777, "Take these permissions off every file and directory shown."),
+        .permissions("file-mode", \.fileMode, upTo: 0o7777, "Permissions of files whose object tells none."),
+        .permissions("dir-mode", \.directoryMode, upTo: 0o7777, "Permissions of directories whose object tells none."),
+    ]
+
+    private static let process: [OptionSpec] = [
+        .flag("foreground", short: "f", \.isForeground, "Stay in the foreground and log to standard error."),
+        .duration(
+            "drain-timeout", \.drainTimeout, in: .zero...(.seconds(86400)),
+            "At the end of the mount, how long to wait for uploads; 0 waits without limit."),
+        .integer("threads", \.threads, in: 1...64, "Threads that take the kernel's requests."),
+        .choice(
+            "log-level", \.logLevel, "The least that is logged."),
+        .text(
+            "log-file", "FILE", \.logFile, standard: "standard error, in the background syslog",
+            "Append the log to this file."),
+        .choice("log-format", \.logFormat, "How a line of the log looks."),
+    ]
+
+    private static let kernel: [OptionSpec] = [
+        .flag(
+            "allow_other", \.allowsOther,
+            "Let all users in, not only the one who mounts; needs user_allow_other in /etc/fuse.conf for a user."
+        )
+        .with(mountWord: true),
+        .flag("allow_root", \.allowsRoot, "Let root in besides the user who mounts.").with(mountWord: true),
+        .flag("default_permissions", \.checksPermissions, "Have the kernel check permissions by mode and owner.").with(
+            mountWord: true),
+        .flag("nonempty", \.allowsNonempty, "Mount over a directory that holds files; they are hidden meanwhile.").with(
+            mountWord: true),
+        .flag("rw", short: "w", \.isReadOnly, to: false, "Allow changes: the default.").with(mountWord: true),
+        .text("fsname", "NAME", \.fsName, standard: "the source", "The source that mount(8) shows.").with(
+            mountWord: true),
+        OptionSpec(
+            name: "subtype", placeholder: "NAME", standard: "pail",
+            help: "The type that mount(8) shows, behind \"fuse.\".",
+            isMountWord: true
+        ) { options, text throws(OptionSpec.Rejection) in
+            let isWord = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2C && $0 != 0x5C }
+            guard isWord else { throw OptionSpec.Rejection(reason: "a word expected") }
+            options.subtype = text
+        },
+        .kernel("nosuid", "Ignore set-user-id bits: the default for a user's mount."),
+        .kernel("suid", "Honour set-user-id bits; root only."),
+        .kernel("nodev", "Ignore device files: the default for a user's mount."),
+        .kernel("dev", "Honour device files; root only."),
+        .kernel("noexec", "Let no program be run from the mount."),
+        .kernel("exec", "Let programs be run: the default."),
+        .kernel("noatime", "Never set access times."),
+        .kernel("atime", "As the kernel's default."),
+        .kernel("nodiratime", "Never set directories' access times."),
+        .kernel("diratime", "As the kernel's default."),
+        .kernel("relatime", "Set access times now and then: the kernel's default."),
+        .kernel("norelatime", "As the kernel's default."),
+        .kernel("sync", "Write without delay."),
+        .kernel("async", "As the kernel's default."),
+        .kernel("dirsync", "Change directories without delay."),
+    ]
+}

@@ -1,0 +1,67 @@
+import Logging
+import S3
+
+/// What the options of `pail mount` set, with their defaults. ``MountOptionTable`` declares how each is written.
+struct MountOptions: Sendable, Equatable {
+    /// The checksum sent with uploads.
+    enum Checksum: String, Sendable, CaseIterable {
+        case crc32c, md5, none
+    }
+
+    /// How a line of the log looks.
+    enum LogFormat: String, Sendable, CaseIterable {
+        case text, json
+    }
+
+    // The store.
+    var endpointURL: String?
+    var region: String?
+    var addressing: AddressingChoice?
+    var caBundle: String?
+    var verifiesTLS = true
+    var listVersion: Int64 = 2
+    var requesterPays = false
+    var storageClass: String?
+
+    // Credentials.
+    var profile: String?
+    var passwdFile: String?
+    var isAnonymous = false
+
+    // Transfers.
+    var maxConnections: Int64 = 128
+    var connectTimeout: Duration = .seconds(10)
+    var requestDeadline: Duration = .seconds(60)
+    var partSize: Int64 = 8 << 20
+    var checksum = Checksum.crc32c
+    var signsPayload = false
+
+    // The file system.
+    var memory: Int64 = 256 << 20
+    var attributeTimeout: Duration = .seconds(1)
+    var stateDirectory: String?
+    var isReadOnly = false
+    var uid: Int64?
+    var gid: Int64?
+    var umask: Int64?
+    var fileMode: Int64?
+    var directoryMode: Int64?
+
+    // The process.
+    var isForeground = false
+    var drainTimeout: Duration = .seconds(60)
+    var threads: Int64 = 4
+    var logLevel = Logger.Level.notice
+    var logFile: String?
+    var logFormat = LogFormat.text
+
+    // The kernel's mount.
+    var allowsOther = false
+    var allowsRoot = false
+    var checksPermissions = false
+    var allowsNonempty = false
+    var fsName: String?
+    var subtype = "pail"
+    /// Flags of mount(8) that the kernel keeps to itself (`nosuid`, `noatime` …), in the order given.
+    var kernelFlags: [String] = []
+}

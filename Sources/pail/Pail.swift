@@ -1,4 +1,0 @@
-@main
-struct Pail {
-    static func main() {}
-}

@@ -1,0 +1,41 @@
+import Glibc
+
+/// What a process has from its starter: environment and current directory; and the limits that it sets itself.
+enum ProcessState {
+    /// The environment now.
+    static func environment() -> [String: String] {
+        var result: [String: String] = [:]
+        var entry: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text)
+            if let equals = pair.firstIndex(of: "="), equals != pair.startIndex {
+                result[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return result
+    }
+
+    /// The current directory.
+    static func currentDirectory() throws(CommandError) -> String {
+        guard let path = getcwd(nil, 0) else {
+            throw CommandError(.failure, "the current directory cannot be told: \(String(cString: strerror(errno)))")
+        }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// Makes the process fit to hold keys and to live for long: no core dumps, which would hold the keys; an unread pipe is an
+    /// error and no death; as many open files as the system allows, one a connection and an open file; no directory held.
+    static func settle() {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        var files = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files) == 0, files.rlim_cur < files.rlim_max {
+            files.rlim_cur = files.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
+        }
+        signal(SIGPIPE, SIG_IGN)
+        chdir("/")
+    }
+}
