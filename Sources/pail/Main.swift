@@ -1,11 +1,16 @@
 import ArgumentParser
 import Glibc
 import Logging
+import Mount
 
 /// The program: reads the arguments, runs the command, ends with its status.
 @main
 enum Main {
     static func main() async {
+        // Before any thread is started: a mount reads its signals as data (see SignalSource).
+        if CommandLine.arguments.contains(where: { ["-f", "--foreground"].contains($0) }) {
+            SignalSource.block()
+        }
         exit(await run(CommandLine.arguments).rawValue)
     }
 

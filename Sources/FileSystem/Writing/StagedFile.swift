@@ -83,6 +83,13 @@ final class StagedFile: Sendable {
     /// The version that the content builds on; nil where the file has never been stored.
     var base: ObjectVersion? { state.withLock { $0.base } }
 
+    /// Whether part of the content is still the base version's: what is stored then rests on that version.
+    var keepsBase: Bool {
+        state.withLock { state in
+            state.map.extents.contains { if case .object = $0.source { true } else { false } }
+        }
+    }
+
     /// Whether parts are being sent, or have been, ahead of the commit. A rename then commits first.
     var isStreaming: Bool { state.withLock { $0.stream.session != nil || $0.stream.isBusy } }
 
