@@ -167,14 +167,14 @@ final class StagedFile: Sendable {
             case .done: return bytes.count
             case .failed(let error): throw error
             case .needsUploadedBytes: try await completeEarly()
-            case .mustWait(let progress): await wait { $0.progress != progress || $0.stream.inFlight == 0 }
+            case .mustWait(let progress): await wait { $0.progress != progress || !$0.stream.isBusy }
             case .needsBlock(let capacity, let progress):
                 // Given back first: two blocks at once may be more than there is.
                 fresh = nil
                 fresh = StagingBlock.inMemory(capacity: capacity, budget: budget)
                 if fresh != nil { continue }
-                if state.withLock({ $0.stream.inFlight > 0 }) {
-                    await wait { $0.progress != progress || $0.stream.inFlight == 0 }
+                if state.withLock({ $0.stream.isBusy }) {
+                    await wait { $0.progress != progress || !$0.stream.isBusy }
                 } else {
                     let isDone = await withTaskExecutorPreference(DiskExecutor.shared) {
                         await self.spill(bytes, at: offset)

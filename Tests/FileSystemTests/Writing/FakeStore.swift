@@ -29,6 +29,7 @@ final class FakeStore: ObjectStore {
         var readBytes = 0
         var fault: (@Sendable (String, Int) -> Fault?)?
         var mutations = 0
+        var failsHeads = false
         var history: [ObjectKey: [[UInt8]]] = [:]
     }
 
@@ -53,6 +54,8 @@ final class FakeStore: ObjectStore {
             state.mutations = 0
         }
     }
+
+    func failHeads(_ fails: Bool) { state.withLock { $0.failsHeads = fails } }
 
     @discardableResult
     func seed(_ key: ObjectKey, _ bytes: [UInt8]) -> ETag {
@@ -123,10 +126,11 @@ final class FakeStore: ObjectStore {
     }
 
     func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo {
-        let object = state.withLock { state in
+        let (object, fails) = state.withLock { state in
             state.calls["HeadObject", default: 0] += 1
-            return state.objects[key]
+            return (state.objects[key], state.failsHeads)
         }
+        if fails { throw error(.serverError, "HeadObject", key) }
         guard let object else { throw error(.notFound, "HeadObject", key) }
         return ObjectInfo(
             size: Int64(object.bytes.count), etag: object.etag, lastModified: Timestamp(seconds: 0),
