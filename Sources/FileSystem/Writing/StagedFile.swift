@@ -150,8 +150,10 @@ final class StagedFile: Sendable {
             case .done: return .success(bytes.count)
             case .failed(let error): return .failure(error)
             case .needsUploadedBytes, .mustWait: return nil
-            case .needsBlock(let capacity, _):
-                guard let block = StagingBlock.inMemory(capacity: capacity, budget: budget) else { return nil }
+            case .needsBlock(let capacity, let least, _):
+                // Given back first: two blocks at once may be more than there is.
+                fresh = nil
+                guard let block = takeBlock(capacity, least) else { return nil }
                 fresh = block
             }
         }
@@ -168,10 +170,9 @@ final class StagedFile: Sendable {
             case .failed(let error): throw error
             case .needsUploadedBytes: try await completeEarly()
             case .mustWait(let progress): await wait { $0.progress != progress || !$0.stream.isBusy }
-            case .needsBlock(let capacity, let progress):
-                // Given back first: two blocks at once may be more than there is.
+            case .needsBlock(let capacity, let least, let progress):
                 fresh = nil
-                fresh = StagingBlock.inMemory(capacity: capacity, budget: budget)
+                fresh = takeBlock(capacity, least)
                 if fresh != nil { continue }
                 if state.withLock({ $0.stream.isBusy }) {
                     await wait { $0.progress != progress || !$0.stream.isBusy }
@@ -183,6 +184,11 @@ final class StagedFile: Sendable {
                 }
             }
         }
+    }
+
+    private func takeBlock(_ capacity: Int, _ least: Int) -> StagingBlock? {
+        if let block = StagingBlock.inMemory(capacity: capacity, budget: budget) { return block }
+        return least < capacity ? StagingBlock.inMemory(capacity: least, budget: budget) : nil
     }
 
     private func placeOnce(_ bytes: UnsafeRawBufferPointer, at offset: Int64?, fresh: StagingBlock?)
@@ -275,7 +281,7 @@ final class StagedFile: Sendable {
 
     /// Gives freed disk space back.
     func trimSpill() async {
-        guard let file = state.withLock({ $0.spill }) else { return }
+        guard let file = state.withLock({ $0.spill }), file.hasFreeSpace else { return }
         await withTaskExecutorPreference(DiskExecutor.shared) { await Self.trim(file, above: 0) }
     }
 

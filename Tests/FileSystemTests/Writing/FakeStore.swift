@@ -16,6 +16,8 @@ final class FakeStore: ObjectStore {
     /// What shall go wrong with a mutation.
     enum Fault: Sendable {
         case refuse
+        /// It takes no effect, but nobody can know.
+        case refuseAmbiguously
         /// It takes effect, the answer is lost, and the retry answers this.
         case loseAnswer(StoreError.Kind)
     }
@@ -81,6 +83,7 @@ final class FakeStore: ObjectStore {
             state.mutations += 1
             switch state.fault?(operation, state.mutations) {
             case .refuse?: return .failure(self.error(.serverError, operation, key))
+            case .refuseAmbiguously?: return .failure(self.error(.timedOut, operation, key, ambiguous: true))
             case .loseAnswer(let kind)?:
                 _ = body(&state)
                 return .failure(self.error(kind, operation, key, ambiguous: true))
