@@ -46,7 +46,7 @@ struct ReadWindow: Sendable {
 
     /// More interleaved sequential readers than this on one open file read without a window.
     static let maximumCursors = 4
-    /// A sequential cursor without a read among this many is forgotten, and what it read ahead with it.
+    /// A cursor without a read among this many is forgotten, and what it read ahead with it.
     static let forgottenAfter: UInt64 = 64
     /// Reads not yet known as sequential belong together up to this distance.
     private static let neighbourhood: Int64 = 128 << 10
@@ -73,14 +73,17 @@ struct ReadWindow: Sendable {
         }
 
         let forgotten = cursors.count
-        cursors.removeAll { $0.isSequential && $0.lastUse + Self.forgottenAfter < reads }
+        cursors.removeAll { $0.lastUse + Self.forgottenAfter < reads }
         var changed = forgotten != cursors.count
 
-        let index: Int
+        var index: Int
         if let nearest = nearest(to: range) {
             index = nearest
             cursors[index].lastUse = reads
             if cursors[index].isSequential { follow(range, at: index) } else { join(range, at: index) }
+            let before = cursors.count
+            index = absorb(into: index)
+            if cursors.count != before { changed = true }
         } else {
             if cursors.count == Self.maximumCursors { cursors.remove(at: leastUseful()) }
             let isSequential = range.lowerBound == 0
@@ -187,6 +190,24 @@ struct ReadWindow: Sendable {
             cursors[index].window = firstWindow(for: range)
             cursors[index].planned = joined.upperBound
         }
+    }
+
+    /// Forgets the cursors whose runs a sequential one has come to cover: parts of the same stream that looked apart when their
+    /// reads arrived out of order. Returns where the cursor is now.
+    private mutating func absorb(into index: Int) -> Int {
+        let cursor = cursors[index]
+        guard cursor.isSequential, cursors.count > 1 else { return index }
+        var position = 0
+        var at = index
+        cursors.removeAll { other in
+            defer { position += 1 }
+            guard position != index, cursor.run.lowerBound <= other.run.lowerBound,
+                other.run.upperBound <= cursor.run.upperBound
+            else { return false }
+            if position < index { at -= 1 }
+            return true
+        }
+        return at
     }
 
     private func firstWindow(for range: Range<Int64>) -> Int64 {
