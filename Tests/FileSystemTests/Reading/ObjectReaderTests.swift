@@ -42,7 +42,7 @@ private struct Bench {
 }
 
 private func expected(_ offset: Int, _ length: Int) -> [UInt8] {
-    (offset..<offset + length).map { PatternStore.byte(at: Int64($0)) }
+    PatternStore.bytes(Int64(offset)..<Int64(offset + length))
 }
 
 private func noTwoRequestsForAByte(_ requests: [PatternStore.Request]) -> Bool {

@@ -36,7 +36,7 @@ final class PatternStore: ObjectStore {
     private let before: @Sendable (Int, Int64) async throws(StoreError) -> Void
 
     init(
-        _ objects: [ObjectKey: Object], pieceSize: Int = 16 << 10, honoursConditions: Bool = true,
+        _ objects: [ObjectKey: Object], pieceSize: Int = 64 << 10, honoursConditions: Bool = true,
         honoursRanges: Bool = true,
         before: @escaping @Sendable (Int, Int64) async throws(StoreError) -> Void = { _, _ in await Task.yield() }
     ) {
@@ -47,9 +47,27 @@ final class PatternStore: ObjectStore {
         self.before = before
     }
 
-    static func byte(at offset: Int64, seed: UInt64 = 1) -> UInt8 {
-        let mixed = (UInt64(bitPattern: offset / 8) &+ seed) &* 0x9E37_79B9_7F4A_7C15
-        return UInt8(truncatingIfNeeded: mixed >> (UInt64(offset & 7) * 8))
+    /// The pattern repeats after a prime number of bytes, so that no two blocks or pages of an object are the same.
+    private static let pattern: [UInt8] = {
+        var random = SeededRandom(seed: 0x5EED_00FF)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1_000_003)
+        while bytes.count < 1_000_000 { withUnsafeBytes(of: random.next()) { bytes += $0 } }
+        return bytes + [1, 2, 3]
+    }()
+
+    /// The bytes of an object in `range`.
+    static func bytes(_ range: Range<Int64>, seed: UInt64 = 1) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(range.count)
+        var position = range.lowerBound + Int64(seed * 7919)
+        while bytes.count < range.count {
+            let start = Int(position % Int64(pattern.count))
+            let count = min(pattern.count - start, range.count - bytes.count)
+            bytes += pattern[start..<start + count]
+            position += Int64(count)
+        }
+        return bytes
     }
 
     var requests: [Request] { state.withLock { $0.requests } }
@@ -91,7 +109,7 @@ final class PatternStore: ObjectStore {
             if !hasBegun { sink.begin(info, range: range) }
             hasBegun = true
             let count = min(Int64(pieceSize), range.upperBound - position)
-            let bytes = (position..<position + count).map { Self.byte(at: $0, seed: object.seed) }
+            let bytes = Self.bytes(position..<position + count, seed: object.seed)
             bytes.withUnsafeBytes { sink.receive($0) }
             position += count
         }
