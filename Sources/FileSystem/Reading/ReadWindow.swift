@@ -192,21 +192,28 @@ struct ReadWindow: Sendable {
         }
     }
 
-    /// Forgets the cursors whose runs a sequential one has come to cover: parts of the same stream that looked apart when their
-    /// reads arrived out of order. Returns where the cursor is now.
+    /// Joins a sequential cursor with those whose runs overlap its own and end near it: parts of one stream that looked apart
+    /// when their reads arrived out of order. Returns where the cursor is now.
     private mutating func absorb(into index: Int) -> Int {
-        let cursor = cursors[index]
+        var cursor = cursors[index]
         guard cursor.isSequential, cursors.count > 1 else { return index }
         var position = 0
         var at = index
         cursors.removeAll { other in
             defer { position += 1 }
-            guard position != index, cursor.run.lowerBound <= other.run.lowerBound,
-                other.run.upperBound <= cursor.run.upperBound
+            // A second pass over what was read before overlaps as well, but far from the end.
+            guard position != index, cursor.run.overlaps(other.run),
+                abs(cursor.run.upperBound - other.run.upperBound) <= limits.disorder
             else { return false }
+            cursor.run =
+                min(cursor.run.lowerBound, other.run.lowerBound)..<max(cursor.run.upperBound, other.run.upperBound)
+            cursor.window = max(cursor.window, other.window)
+            cursor.planned = max(cursor.planned, other.planned)
+            cursor.gaps = (cursor.gaps + other.gaps).sorted { $0.lowerBound < $1.lowerBound }
             if position < index { at -= 1 }
             return true
         }
+        cursors[at] = cursor
         return at
     }
 
