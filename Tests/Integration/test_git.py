@@ -33,3 +33,6 @@ def test_git(run):
     mount.remount()
     expect_equal(run.call(*git, "rev-parse", "HEAD"), head, "HEAD after a remount")
     check("after a remount")
+
+
+test_git.minutes = 15

@@ -11,7 +11,7 @@ def test_hidden_names(run):
     # moto keeps such keys as they are; SeaweedFS rewrites them.
     server = run.server("moto")
     bucket = server.make_bucket("hidden")
-    shown = ["plain", "dir/inside", "dir/sub/deeper", "a/b"]
+    shown = ["plain", "dir/inside", "dir/sub/deeper", "a/b", "back\\slash", "line\rfeed", "n" * 255]
     hidden = ["a//b", "a/", "/lead", "./dot", "dir/./x", "dir/../y", "..", ".", "a/..", "trail//", "n" * 256, "dir/" + "m" * 300,
               "dir/" + "é" * 128, "x" * 300 + "/below"]
     client = server.client()

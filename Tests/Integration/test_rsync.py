@@ -28,3 +28,6 @@ def test_rsync(run):
     same(source, out, "after rsync out of the mount")
     # A second run finds nothing to do.
     expect_equal(run.call("rsync", "-a", "--itemize-changes", source + "/", inside + "/").strip(), "", "a second rsync")
+
+
+test_rsync.minutes = 15

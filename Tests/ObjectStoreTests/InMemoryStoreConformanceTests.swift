@@ -13,9 +13,7 @@ import Testing
 
     @Test(arguments: StoreConformance.checks)
     func asSeaweedFS(_ check: StoreConformance.Check) async throws {
-        var profile = StoreConformance.Profile()
-        profile.copiesDirectoryOntoItself = false
-        try await check.run(on: InMemoryStore(options: .seaweedFS.with(minimumPartSize: 1000)), profile: profile)
+        try await check.run(on: InMemoryStore(options: .seaweedFS.with(minimumPartSize: 1000)), profile: .seaweedFS)
     }
 
     @Test(arguments: StoreConformance.checks)

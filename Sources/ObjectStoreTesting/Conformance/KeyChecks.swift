@@ -6,7 +6,7 @@ extension StoreConformance {
         Check("key-characters") { context in
             let names = [
                 "space and  two", "plus+", "percent%41%", "amp&<tag>", "quote\"'`", "question?x=1#y", "semi;colon:at@",
-                "dollar$comma,equals=", "brackets[]{}()", "star*bang!tilde~", "backslash\\pipe|caret^", "\u{e9}",
+                "dollar$comma,equals=", "brackets[]{}()", "star*bang!tilde~", "pipe|caret^", "\u{e9}",
                 "e\u{301}",
                 "\u{1F600}", "日本語", "trailing.", ".hidden", "...", "a/.b/c", String(repeating: "n", count: 255),
             ]
@@ -28,6 +28,14 @@ extension StoreConformance {
             try await context.expectError([.keyTooLong, .invalidRequest], "a key of 1,025 bytes") {
                 try await context.put(long + "k", "x")
             }
+        },
+        Check("key-backslash") { context in
+            guard context.profile.keepsBackslashes else { return }
+            try await context.put("back\\slash", "x")
+            try context.expect(try await context.text("back\\slash"), "x", "content")
+            try context.expect(
+                try await context.store.listAll(context.prefix).objects.map(\.key), [context.key("back\\slash")],
+                "listed key")
         },
         Check("key-odd-components") { context in
             guard context.profile.keepsOddComponents else { return }

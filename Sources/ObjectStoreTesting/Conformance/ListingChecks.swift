@@ -80,6 +80,15 @@ extension StoreConformance {
             try context.expect(folded.objects.map(\.key), [context.key("c")], "keys after a prefix")
             try context.expect(folded.commonPrefixes, [context.prefix + "d/"], "prefixes after a prefix")
         },
+        Check("list-start-after-name") { context in
+            // A prefix `b/` comes after a start at `b`: what a listing in several streams rests on.
+            guard context.profile.startsPrefixesAfterTheirName else { return }
+            for name in ["a/1", "b/1", "c"] { try await context.put(name) }
+            let page = try await context.store.listAll(
+                context.prefix, delimiter: "/", startAfter: context.prefix + "b")
+            try context.expect(page.commonPrefixes, [context.prefix + "b/"], "prefixes after their own name")
+            try context.expect(page.objects.map(\.key), [context.key("c")], "keys after the name")
+        },
         Check("key-beside-prefix") { context in
             guard context.profile.takesKeyBesidePrefix else { return }
             try await context.put("n", "file")

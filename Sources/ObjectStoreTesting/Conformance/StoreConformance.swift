@@ -29,8 +29,23 @@ public struct StoreConformance: Sendable {
         /// ListMultipartUploads shows uploads under way.
         public var listsUploads = true
 
+        /// Keys with a backslash are kept as they are; SeaweedFS turns it into a slash.
+        public var keepsBackslashes = true
+        /// A listing with a delimiter that starts after `b` shows the prefix `b/`; SeaweedFS leaves it out.
+        public var startsPrefixesAfterTheirName = true
+
         /// S3 itself.
         public init() {}
+
+        /// SeaweedFS 4.48, as seen by boto3.
+        public static let seaweedFS: Profile = {
+            var profile = Profile()
+            profile.copiesDirectoryOntoItself = false
+            profile.keepsOddComponents = false
+            profile.keepsBackslashes = false
+            profile.startsPrefixesAfterTheirName = false
+            return profile
+        }()
     }
 
     /// A broken promise.

@@ -1,4 +1,4 @@
-public import ObjectStore
+internal import ObjectStore
 
 /// A map from object keys to values in byte order of the keys.
 ///
@@ -10,12 +10,12 @@ public import ObjectStore
 /// it, valid until the next change.
 ///
 /// Limits: a few thousand blocks at a million keys; removing leaves blocks thin but never empty.
-public struct SortedKeyMap<Value: Sendable>: Sendable {
+struct SortedKeyMap<Value: Sendable>: Sendable {
     /// One entry.
-    public typealias Element = (key: ObjectKey, value: Value)
+    typealias Element = (key: ObjectKey, value: Value)
 
     /// The place of an entry, or the end.
-    public struct Position: Equatable, Sendable {
+    struct Position: Equatable, Sendable {
         fileprivate var block: Int
         fileprivate var offset: Int
     }
@@ -25,22 +25,22 @@ public struct SortedKeyMap<Value: Sendable>: Sendable {
     private var blocks: [[Element]] = []
 
     /// The number of entries.
-    public private(set) var count = 0
+    private(set) var count = 0
 
     /// A map without entries.
-    public init() {}
+    init() {}
 
     /// The first entry's place.
-    public var start: Position { Position(block: 0, offset: 0) }
+    var start: Position { Position(block: 0, offset: 0) }
 
     /// The entry at a place; nil at the end.
-    public func entry(at position: Position) -> Element? {
+    func entry(at position: Position) -> Element? {
         guard position.block < blocks.count else { return nil }
         return blocks[position.block][position.offset]
     }
 
     /// The place after another.
-    public func position(after position: Position) -> Position {
+    func position(after position: Position) -> Position {
         var next = position
         next.offset += 1
         if next.offset >= blocks[next.block].count {
@@ -51,7 +51,7 @@ public struct SortedKeyMap<Value: Sendable>: Sendable {
     }
 
     /// The first place whose key does not satisfy `isBefore`, which must hold for a leading run of the keys and no other.
-    public func firstPosition(notSatisfying isBefore: (ObjectKey) -> Bool) -> Position {
+    func firstPosition(notSatisfying isBefore: (ObjectKey) -> Bool) -> Position {
         var low = 0
         var high = blocks.count
         while low < high {
@@ -63,22 +63,22 @@ public struct SortedKeyMap<Value: Sendable>: Sendable {
     }
 
     /// The first place whose key is not less than `text`.
-    public func position(from text: String) -> Position {
+    func position(from text: String) -> Position {
         firstPosition { UTF8Order.precedes($0.string, text) }
     }
 
     /// The first place whose key is greater than `text`.
-    public func position(after text: String) -> Position {
+    func position(after text: String) -> Position {
         firstPosition { !UTF8Order.precedes(text, $0.string) }
     }
 
     /// The first place past all keys that begin with `prefix`.
-    public func position(past prefix: String) -> Position {
+    func position(past prefix: String) -> Position {
         firstPosition { UTF8Order.precedes($0.string, prefix) || UTF8Order.begins($0.string, with: prefix) }
     }
 
     /// The value of a key; setting nil removes it.
-    public subscript(key: ObjectKey) -> Value? {
+    subscript(key: ObjectKey) -> Value? {
         get {
             let position = place(of: key)
             guard let found = entry(at: position), UTF8Order.equal(found.key.string, key.string) else { return nil }
@@ -90,7 +90,7 @@ public struct SortedKeyMap<Value: Sendable>: Sendable {
     }
 
     /// All entries in order.
-    public var all: [Element] { blocks.flatMap { $0 } }
+    var all: [Element] { blocks.flatMap { $0 } }
 
     private func place(of key: ObjectKey) -> Position {
         position(from: key.string)
