@@ -99,8 +99,7 @@ import Testing
     /// Keys that both servers keep as they are.
     static let oddKeys: [String] = [
         "a b", "a+b", "a%20b", "100%", "ü/é.txt", "e\u{301}", "日本語/\u{1F600}", "q?x=1&y=2#z", "tilde~", "star*'();:@=,$!",
-        "back\\slash", "<tag>&\"quote\"", "[brackets]{x}|^`", "semi;colon", "x/./y".replacing("/./", with: "/.hidden/"), "tab\tin",
-        "line\nfeed", "cr\rreturn",
+        "back\\slash", "<tag>&\"quote\"", "[brackets]{x}|^`", "semi;colon", "x/./y".replacing("/./", with: "/.hidden/"),
     ]
 
     @Test("keys with odd characters", arguments: LiveServer.kinds)
@@ -108,7 +107,9 @@ import Testing
         let store = try await LiveServer.shared(kind).newBucket()
         defer { store.shutdown() }
         var keys = Self.oddKeys
-        if kind == .moto { keys += ["a//b", "/lead", "dot/./x", "dot/../x", "control\u{1}\u{1F}", "dir/"] }
+        if kind == .moto { keys += ["a//b", "/lead", "dot/./x", "dot/../x", "dir/"] }
+        // moto's web framework knows no line ends in a path.
+        if kind == .seaweed { keys += ["tab\tin", "line\nfeed", "cr\rreturn", "control\u{1}\u{1F}"] }
         for key in keys {
             let content = Array(key.utf8)
             _ = try await store.put(ObjectKey(key), body: ArrayBody(content), metadata: ObjectMetadata(), if: .none)
