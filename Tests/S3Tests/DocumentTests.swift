@@ -41,14 +41,20 @@ import Testing
     }
 
     @Test("a listing that is cut but names no next page") func noToken() {
-        #expect(failure("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")?.contains("where it goes on") == true)
+        #expect(
+            failure("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")?.contains(
+                "where it goes on") == true)
     }
 
     @Test("an entry without its size") func noSize() {
-        #expect(failure("<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>")?.contains("lacks") == true)
+        #expect(
+            failure("<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>")?.contains("lacks") == true
+        )
     }
 
-    @Test("cut documents", arguments: ["<ListBucketResult>", "<ListBucketResult><Contents><Key>a", "<ListBucketResult", "", "  "])
+    @Test(
+        "cut documents",
+        arguments: ["<ListBucketResult>", "<ListBucketResult><Contents><Key>a", "<ListBucketResult", "", "  "])
     func cut(_ text: String) { #expect(failure(text) != nil) }
 
     @Test("entities that grow") func billionLaughs() {
@@ -112,7 +118,8 @@ import Testing
         let complete = RequestDocuments.complete([UploadedPart(number: 3, etag: ETag("e"), crc32c: "AAAA==")])
         #expect(
             String(decoding: complete, as: UTF8.self).contains(
-                "<Part><PartNumber>3</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32C>AAAA==</ChecksumCRC32C></Part>"))
+                "<Part><PartNumber>3</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32C>AAAA==</ChecksumCRC32C></Part>"
+            ))
         #expect(!RequestDocuments.canCarry("a\u{1}") && RequestDocuments.canCarry("a\r\u{1F600}"))
     }
 }
@@ -121,10 +128,15 @@ import Testing
 @Suite struct ParsingTests {
     @Test("ISO 8601") func iso() {
         #expect(DateFormats.parseISO8601("1970-01-01T00:00:00Z") == Timestamp(seconds: 0))
-        #expect(DateFormats.parseISO8601("2024-02-29T23:59:59.5Z") == Timestamp(seconds: 1_709_251_199, nanoseconds: 500_000_000))
+        #expect(
+            DateFormats.parseISO8601("2024-02-29T23:59:59.5Z")
+                == Timestamp(seconds: 1_709_251_199, nanoseconds: 500_000_000))
         #expect(DateFormats.parseISO8601("2009-10-12T19:50:30+02:00") == Timestamp(seconds: 1_255_369_830))
         #expect(DateFormats.parseISO8601("1969-12-31T23:59:59Z") == Timestamp(seconds: -1))
-        for bad in ["", "2009", "2023-02-29T00:00:00Z", "2009-13-01T00:00:00Z", "2009-10-12T17:50:30", "2009-10-12T17:50:30.Z", "2009-10-12T17:50:30Zx"] {
+        for bad in [
+            "", "2009", "2023-02-29T00:00:00Z", "2009-13-01T00:00:00Z", "2009-10-12T17:50:30", "2009-10-12T17:50:30.Z",
+            "2009-10-12T17:50:30Zx",
+        ] {
             #expect(DateFormats.parseISO8601(bad) == nil, "\(bad)")
         }
     }
@@ -139,7 +151,8 @@ import Testing
     }
 
     @Test("header fields") func headers() {
-        let headers = HTTPHeaders(lines: Array("ETag:\"a\"\r\nX-Amz-Meta-Mode:  33188 \r\nbroken\r\nContent-Length: 12\r\nX: \r\n".utf8))
+        let headers = HTTPHeaders(
+            lines: Array("ETag:\"a\"\r\nX-Amz-Meta-Mode:  33188 \r\nbroken\r\nContent-Length: 12\r\nX: \r\n".utf8))
         #expect(headers.value("etag") == "\"a\"")
         #expect(headers.value("x-amz-meta-mode") == "33188")
         #expect(headers.integer("content-length") == 12)
@@ -161,7 +174,9 @@ import Testing
         #expect(plain.scheme == "http" && plain.host == "host.example" && plain.port == 9000 && plain.base == "/base")
         #expect(try Endpoint("https://h:443").port == nil)
         #expect(try Endpoint("http://[::1]:80").host == "[::1]")
-        for bad in ["host", "ftp://h", "http://", "http://h:0", "http://h:x", "http://u:p@h", "http://h/?q", "http://h /"] {
+        for bad in [
+            "host", "ftp://h", "http://", "http://h:0", "http://h:x", "http://u:p@h", "http://h/?q", "http://h /",
+        ] {
             #expect(throws: Endpoint.Malformed.self, "\(bad)") { try Endpoint(bad) }
         }
     }
@@ -169,7 +184,9 @@ import Testing
     @Test("encoded words") func encodedWords() {
         #expect(EncodedWord.decode("=?UTF-8?B?w7w=?=") == "ü")
         #expect(EncodedWord.decode("=?UTF-8?Q?a_=C3=BC?=") == "a ü")
-        for plain in ["plain", "=?", "=?latin-1?B?w7w=?=", "=?UTF-8?B?*?="] { #expect(EncodedWord.decode(plain) == plain) }
+        for plain in ["plain", "=?", "=?latin-1?B?w7w=?=", "=?UTF-8?B?*?="] {
+            #expect(EncodedWord.decode(plain) == plain)
+        }
     }
 }
 
@@ -177,7 +194,9 @@ import Testing
 @Suite struct RetryTests {
     private let policy = RetryPolicy(baseDelay: .milliseconds(100), maxDelay: .seconds(2), maxAttempts: 5)
 
-    private func decide(_ failure: RetryPolicy.Failure, _ history: inout RetryPolicy.History, left: Duration = .seconds(60))
+    private func decide(
+        _ failure: RetryPolicy.Failure, _ history: inout RetryPolicy.History, left: Duration = .seconds(60)
+    )
         -> RetryPolicy.Decision
     {
         var random = SystemRandomNumberGenerator()
@@ -201,7 +220,8 @@ import Testing
     @Test("what is final") func final() {
         for failure: RetryPolicy.Failure in [
             .refusal(status: 404, code: "NoSuchKey", retryAfter: nil), .refusal(status: 403, code: "", retryAfter: nil),
-            .refusal(status: 501, code: "NotImplemented", retryAfter: nil), .refusal(status: 412, code: "", retryAfter: nil),
+            .refusal(status: 501, code: "NotImplemented", retryAfter: nil),
+            .refusal(status: 412, code: "", retryAfter: nil),
             .transport(.cancelled, wasReused: false), .transport(.untrusted, wasReused: false),
             .transport(.bodyUnreadable, wasReused: true),
         ] {
@@ -217,7 +237,8 @@ import Testing
         } else {
             Issue.record("no retry")
         }
-        #expect(decide(.refusal(status: 503, code: "", retryAfter: .seconds(7)), &history, left: .seconds(5)) == .giveUp)
+        #expect(
+            decide(.refusal(status: 503, code: "", retryAfter: .seconds(7)), &history, left: .seconds(5)) == .giveUp)
     }
 
     @Test("a stale connection costs no wait, once") func stale() {

@@ -35,7 +35,9 @@ import Testing
     }
 
     @Test("503 to the last attempt") func throttled() async {
-        let server = ScriptedServer { _, _ in [.send(answer("503 Slow Down", [], "<Error><Code>SlowDown</Code></Error>"))] }
+        let server = ScriptedServer { _, _ in
+            [.send(answer("503 Slow Down", [], "<Error><Code>SlowDown</Code></Error>"))]
+        }
         defer { server.stop() }
         let store = store(server) { $0.maxAttempts = 3 }
         defer { store.shutdown() }
@@ -48,7 +50,12 @@ import Testing
         let server = ScriptedServer { number, _ in
             number == 0
                 ? [.send(answer("200 OK", [], "<Error><Code>InternalError</Code><Message>again</Message></Error>"))]
-                : [.send(answer("200 OK", [], "   \n<?xml version=\"1.0\"?><CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>"))]
+                : [
+                    .send(
+                        answer(
+                            "200 OK", [],
+                            "   \n<?xml version=\"1.0\"?><CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>"))
+                ]
         }
         defer { server.stop() }
         let store = store(server)
@@ -75,11 +82,15 @@ import Testing
         let content = patterned(100_000)
         let server = ScriptedServer { number, request in
             if number == 0 {
-                let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n"
-                return [.send(head), .bytes(Array(content[..<40_000])), .pause(milliseconds: 50), reset ? .reset : .close]
+                let head =
+                    "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n"
+                return [
+                    .send(head), .bytes(Array(content[..<40_000])), .pause(milliseconds: 50), reset ? .reset : .close,
+                ]
             }
             let from = Int(request.headers["range"]!.dropFirst(6).split(separator: "-")[0])!
-            let head = "HTTP/1.1 206 Partial Content\r\nContent-Length: \(100_000 - from)\r\n"
+            let head =
+                "HTTP/1.1 206 Partial Content\r\nContent-Length: \(100_000 - from)\r\n"
                 + "Content-Range: bytes \(from)-99999/100000\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n"
             return [.send(head), .bytes(Array(content[from...]))]
         }
@@ -97,11 +108,13 @@ import Testing
     @Test("two versions are never mixed") func replacedWhileRead() async {
         let server = ScriptedServer { number, _ in
             if number == 0 {
-                let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n"
+                let head =
+                    "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n"
                 return [.send(head), .bytes([1, 2, 3]), .close]
             }
             // A store that ignores If-Match.
-            let head = "HTTP/1.1 206 Partial Content\r\nContent-Length: 997\r\nContent-Range: bytes 3-999/1000\r\n"
+            let head =
+                "HTTP/1.1 206 Partial Content\r\nContent-Length: 997\r\nContent-Range: bytes 3-999/1000\r\n"
                 + "ETag: \"v2\"\r\nLast-Modified: Wed, 12 Oct 2009 17:50:00 GMT\r\n\r\n"
             return [.send(head), .bytes([UInt8](repeating: 9, count: 997))]
         }
@@ -142,7 +155,11 @@ import Testing
     @Test("a stalled body ends at the stall limit and is asked for again") func stall() async throws {
         let server = ScriptedServer { number, _ in
             number == 0
-                ? [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n12"), .pause(milliseconds: 8000)]
+                ? [
+                    .send(
+                        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n12"),
+                    .pause(milliseconds: 8000),
+                ]
                 : [.send(answer("206 Partial Content", objectHeaders + ["Content-Range: bytes 2-4/5"], "345"))]
         }
         defer { server.stop() }
@@ -247,7 +264,10 @@ import Testing
 
     @Test("a cancelled task ends its transfer") func cancellation() async throws {
         let server = ScriptedServer { _, _ in
-            [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n12"), .pause(milliseconds: 20_000)]
+            [
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\(objectHeaders.joined(separator: "\r\n"))\r\n\r\n12"),
+                .pause(milliseconds: 20_000),
+            ]
         }
         defer { server.stop() }
         let store = store(server)
@@ -276,7 +296,11 @@ import Testing
 
     @Test("a listing that is cut short is never a short listing") func cutListing() async {
         let server = ScriptedServer { _, _ in
-            [.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"), .close]
+            [
+                .send(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"
+                ), .close,
+            ]
         }
         defer { server.stop() }
         let store = store(server)
@@ -321,7 +345,12 @@ import Testing
         let server = ScriptedServer { _, request in
             request.headers["x-amz-checksum-crc32c"] == nil
                 ? [.send(answer("200 OK", ["ETag: \"e\""]))]
-                : [.send(answer("501 Not Implemented", [], "<Error><Code>NotImplemented</Code><Message>A header</Message></Error>"))]
+                : [
+                    .send(
+                        answer(
+                            "501 Not Implemented", [],
+                            "<Error><Code>NotImplemented</Code><Message>A header</Message></Error>"))
+                ]
         }
         defer { server.stop() }
         let store = store(server)
@@ -350,7 +379,8 @@ import Testing
                 .send(
                     answer(
                         "200 OK", [],
-                        "<DeleteResult><Error><Key>a&amp;b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"))
+                        "<DeleteResult><Error><Key>a&amp;b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
+                    ))
             ]
         }
         defer { server.stop() }

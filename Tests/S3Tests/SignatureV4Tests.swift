@@ -35,7 +35,8 @@ import Testing
         let path = "/" + URIEncoding.encode("test$file.text", keepingSlash: true)
         let result = sign(
             "PUT", path, "",
-            [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")], payload: payload)
+            [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")], payload: payload
+        )
         #expect(result.signature == "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd")
     }
 
@@ -68,9 +69,12 @@ import Testing
                 == "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736")
     }
 
-    @Test("URI encoding", arguments: [
-        ("a b", "a%20b"), ("a+b", "a%2Bb"), ("%", "%25"), ("ü", "%C3%BC"), ("A-z0.9_~", "A-z0.9_~"), ("\u{1}", "%01"), ("a//b/../.", "a//b/../."),
-    ])
+    @Test(
+        "URI encoding",
+        arguments: [
+            ("a b", "a%20b"), ("a+b", "a%2Bb"), ("%", "%25"), ("ü", "%C3%BC"), ("A-z0.9_~", "A-z0.9_~"),
+            ("\u{1}", "%01"), ("a//b/../.", "a//b/../."),
+        ])
     func encoding(_ text: String, _ encoded: String) {
         #expect(URIEncoding.encode(text, keepingSlash: true) == encoded)
         #expect(URIEncoding.decode(encoded).utf8.elementsEqual(text.utf8))
@@ -113,7 +117,9 @@ import Testing
 
     @Test("the instruction and the tables agree at every length and alignment") func crcAgreement() {
         let bytes = patterned(100_000)
-        for (start, count) in (0..<40).map({ ($0, $0 * 7) }) + [(1, 767), (3, 768), (5, 24_575), (7, 24_576), (2, 99_998)] {
+        for (start, count) in (0..<40).map({ ($0, $0 * 7) }) + [
+            (1, 767), (3, 768), (5, 24_575), (7, 24_576), (2, 99_998),
+        ] {
             let piece = Array(bytes[start..<start + count])
             #expect(crc(piece) == piece.withUnsafeBytes { CRC32C.byTables($0) }, "\(start) \(count)")
         }

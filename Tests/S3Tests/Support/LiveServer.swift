@@ -100,7 +100,8 @@ struct LiveServer: Sendable, CustomTestStringConvertible {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = [
-            "-c", "trap '' TERM INT HUP; \(command) >\"\(log)\" 2>&1 </dev/null & server=$!; read line; kill -9 $server; rm -rf \"\(folder)\"",
+            "-c",
+            "trap '' TERM INT HUP; \(command) >\"\(log)\" 2>&1 </dev/null & server=$!; read line; kill -9 $server; rm -rf \"\(folder)\"",
         ]
         let pipe = Pipe()
         process.standardInput = pipe

@@ -81,7 +81,9 @@ final class ScriptedServer: Sendable {
     }
 
     private static func thread(_ body: @escaping @Sendable () -> Void) {
-        final class Box { let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body } }
+        final class Box {
+            let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        }
         var thread = pthread_t()
         pthread_create(
             &thread, nil,
@@ -160,7 +162,9 @@ final class ScriptedServer: Sendable {
     private func write(_ bytes: [UInt8], _ connection: Int32) -> Bool {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return false }
             sent += count
         }
@@ -170,7 +174,8 @@ final class ScriptedServer: Sendable {
 
 /// An answer with a length.
 func answer(_ status: String, _ headers: [String] = [], _ body: String = "") -> String {
-    (["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)"] + headers).joined(separator: "\r\n") + "\r\n\r\n" + body
+    (["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)"] + headers).joined(separator: "\r\n") + "\r\n\r\n"
+        + body
 }
 
 /// The headers of an object.
