@@ -44,7 +44,9 @@ import Testing
         }
         let missing = await error { try await store.head("nothing") }
         #expect(missing?.kind == .notFound)
-        let missingGet = await error { try await store.get("nothing", range: nil, ifMatch: nil, into: CollectingSink()) }
+        let missingGet = await error {
+            try await store.get("nothing", range: nil, ifMatch: nil, into: CollectingSink())
+        }
         #expect(missingGet?.kind == .notFound)
         #expect(missingGet?.code == "NoSuchKey")
 
@@ -98,9 +100,9 @@ import Testing
 
     /// Keys that both servers keep as they are.
     static let oddKeys: [String] = [
-        "a b", "a+b", "a%20b", "100%", "ü/é.txt", "e\u{301}", "日本語/\u{1F600}", "q?x=1&y=2#z", "tilde~", "star*'();:@=,$!",
-        "back\\slash", "<tag>&\"quote\"", "[brackets]{x}|^`", "semi;colon", "x/./y".replacing("/./", with: "/.hidden/"), "tab\tin",
-        "line\nfeed", "cr\rreturn",
+        "a b", "a+b", "a%20b", "100%", "ü/é.txt", "e\u{301}", "日本語/\u{1F600}", "q?x=1&y=2#z", "tilde~",
+        "star*'();:@=,$!",
+        "<tag>&\"quote\"", "[brackets]{x}|^`", "semi;colon", "x/./y".replacing("/./", with: "/.hidden/"),
     ]
 
     @Test("keys with odd characters", arguments: LiveServer.kinds)
@@ -108,7 +110,10 @@ import Testing
         let store = try await LiveServer.shared(kind).newBucket()
         defer { store.shutdown() }
         var keys = Self.oddKeys
-        if kind == .moto { keys += ["a//b", "/lead", "dot/./x", "dot/../x", "control\u{1}\u{1F}", "dir/"] }
+        // SeaweedFS makes `/` of a backslash, and refuses or rewrites the others.
+        if kind == .moto { keys += ["back\\slash", "a//b", "/lead", "dot/./x", "dot/../x", "dir/"] }
+        // moto's web framework knows no line ends in a path.
+        if kind == .seaweed { keys += ["tab\tin", "line\nfeed", "cr\rreturn", "control\u{1}\u{1F}"] }
         for key in keys {
             let content = Array(key.utf8)
             _ = try await store.put(ObjectKey(key), body: ArrayBody(content), metadata: ObjectMetadata(), if: .none)
@@ -174,7 +179,9 @@ import Testing
         let stored = try await store.completeUpload(upload, parts: [one, two, three], if: .absent)
         let sink = CollectingSink()
         let info = try await store.get("big", range: nil, ifMatch: nil, into: sink)
-        #expect(sink.bytes == Array(content[..<size]) + patterned(2 * size, seed: 9)[1000..<size + 1000] + content[(2 * size)...])
+        #expect(
+            sink.bytes == Array(content[..<size]) + patterned(2 * size, seed: 9)[1000..<size + 1000]
+                + content[(2 * size)...])
         #expect(info.metadata.user == ["mode": "7"])
         #expect(stored.etag == info.etag)
 
@@ -234,7 +241,8 @@ import Testing
             let configuration = S3Configuration(
                 endpoint: "http://127.0.0.1:\(server.port)", region: "us-east-1", bucket: bucket, addressing: .path)
             let store = S3Store(
-                configuration: configuration, credentials: StaticCredentials(credentials), logger: Logger(label: "test"))
+                configuration: configuration, credentials: StaticCredentials(credentials), logger: Logger(label: "test")
+            )
             defer { store.shutdown() }
             return await error { try await store.checkBucket() }
         }

@@ -121,7 +121,9 @@ enum DateFormats {
     }
 
     private struct Scanner {
-        private static let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+        private static let months = [
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ]
 
         private let bytes: [UInt8]
         private var index = 0

@@ -144,7 +144,9 @@ final class EasyHandle {
             lines = .allocate(capacity: linesCapacity)
         }
         block.withUnsafeBytes { bytes in
-            if let base = bytes.baseAddress { UnsafeMutableRawPointer(lines).copyMemory(from: base, byteCount: bytes.count) }
+            if let base = bytes.baseAddress {
+                UnsafeMutableRawPointer(lines).copyMemory(from: base, byteCount: bytes.count)
+            }
         }
         var count = 0
         for byte in block where byte == 0 { count += 1 }

@@ -26,8 +26,11 @@ struct Endpoint: Sendable, Equatable {
         let rest = text[colon.upperBound...]
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         var path = String(rest[authority.endIndex...])
-        guard !path.utf8.contains(where: { $0 <= 32 || $0 >= 127 || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") })
-        else { throw Malformed(description: "the endpoint \"\(text)\" holds more than a host, a port and a plain path") }
+        guard
+            !path.utf8.contains(where: { $0 <= 32 || $0 >= 127 || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") })
+        else {
+            throw Malformed(description: "the endpoint \"\(text)\" holds more than a host, a port and a plain path")
+        }
         while path.hasSuffix("/") { path.removeLast() }
         base = path
         guard !authority.contains("@") else {

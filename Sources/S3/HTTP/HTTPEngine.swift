@@ -1,8 +1,9 @@
+internal import CCurl
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #endif
-internal import CCurl
-import Synchronization
 
 /// The HTTP client: one libcurl multi handle on a thread of its own that serves any number of tasks.
 ///

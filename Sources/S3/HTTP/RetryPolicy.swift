@@ -51,7 +51,9 @@ struct RetryPolicy: Sendable {
         "ThrottlingException", "RequestLimitExceeded", "TooManyRequests",
     ]
     /// Codes that say that the content arrived changed: worth two more attempts.
-    private static let damageCodes: Set<String> = ["BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"]
+    private static let damageCodes: Set<String> = [
+        "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+    ]
 
     /// What to do after a failure.
     /// - Parameter left: the time to the request's deadline.

@@ -47,7 +47,8 @@ struct DownloadProgress: Sendable {
     var rangeHeader: String? {
         if info != nil, position > range.lowerBound { return "bytes=\(position)-\(range.upperBound - 1)" }
         guard let wanted else { return nil }
-        return wanted.upperBound == .max ? "bytes=\(wanted.lowerBound)-" : "bytes=\(wanted.lowerBound)-\(wanted.upperBound - 1)"
+        return wanted.upperBound == .max
+            ? "bytes=\(wanted.lowerBound)-" : "bytes=\(wanted.lowerBound)-\(wanted.upperBound - 1)"
     }
 
     /// `If-Match` for the next attempt.

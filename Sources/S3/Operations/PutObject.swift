@@ -28,7 +28,8 @@ extension S3Store {
         } else {
             do {
                 known = try ContentChecksum(
-                    of: body, crc32c: sendsCRC32C, md5: configuration.checksum == .md5, sha256: configuration.signPayload)
+                    of: body, crc32c: sendsCRC32C, md5: configuration.checksum == .md5,
+                    sha256: configuration.signPayload)
             } catch {
                 throw StoreError(
                     .bodyUnreadable, operation: request.operation.rawValue, key: request.key, message: "\(error)")

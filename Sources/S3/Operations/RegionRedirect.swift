@@ -14,7 +14,9 @@ enum RegionRedirect {
             // A HEAD has no code to give.
             || ((status == 400 || status == 403) && document == nil)
         guard isElsewhere else { return nil }
-        if let region = headers.value("x-amz-bucket-region") ?? document?.region, isPlain(region), region != place.region {
+        if let region = headers.value("x-amz-bucket-region") ?? document?.region, isPlain(region),
+            region != place.region
+        {
             return moved(place, to: region)
         }
         guard (301...308).contains(status) else { return nil }

@@ -1,9 +1,10 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
 internal import Logging
 internal import ObjectStore
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 /// From an operation to its answer: sign, send, judge, correct, try again.
 extension S3Store {
@@ -47,7 +48,8 @@ extension S3Store {
             let credentials = try await currentCredentials(request)
             let place = location.withLock { $0 }
             let wire = try wireRequest(
-                request, credentials: credentials, place: place, timeout: attemptTime(request.pace, left: deadline - now))
+                request, credentials: credentials, place: place,
+                timeout: attemptTime(request.pace, left: deadline - now))
             let outcome = await engine.perform(wire)
             count(request.operation, outcome)
             let failure: RetryPolicy.Failure
@@ -190,7 +192,8 @@ extension S3Store {
             if code == "RequestTimeTooSkewed" || abs(offset - clockOffset.load(ordering: .relaxed)) > 240 {
                 corrections.clock = true
                 clockOffset.store(offset, ordering: .relaxed)
-                logger.warning("this machine's clock is \(abs(offset)) s off the store's; requests are dated by the store's")
+                logger.warning(
+                    "this machine's clock is \(abs(offset)) s off the store's; requests are dated by the store's")
                 return true
             }
         }
@@ -232,7 +235,9 @@ extension S3Store {
     private func learnRegion(
         _ request: S3Request, _ response: HTTPResponse, _ credentials: Credentials?, _ place: Location
     ) async -> Bool {
-        guard request.method == .head, response.status == 301 || response.status == 400, let engine else { return false }
+        guard request.method == .head, response.status == 301 || response.status == 400, let engine else {
+            return false
+        }
         var question = S3Request(.getBucketLocation, .get)
         question.query = [("location", nil)]
         guard

@@ -155,4 +155,3 @@ enum Hexadecimal {
         return String(decoding: output, as: UTF8.self)
     }
 }
-

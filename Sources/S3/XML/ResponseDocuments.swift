@@ -121,7 +121,8 @@ final class ListingDocument: XMLHandler {
         for entry in entries {
             guard let key = entry.key, !key.isEmpty, let size = entry.size, let lastModified = entry.lastModified else {
                 throw XMLReader.Failure(
-                    description: "an entry of the listing (\(entry.key ?? "without a key")) lacks its key, size or date")
+                    description: "an entry of the listing (\(entry.key ?? "without a key")) lacks its key, size or date"
+                )
             }
             objects.append(
                 ListedObject(

@@ -62,7 +62,8 @@ struct XMLReader {
             ParserState.of(context)?.stop("the answer declares a document type")
         }
         handler.externalSubset = handler.internalSubset
-        handler.entityDecl = { context, _, _, _, _, _ in ParserState.of(context)?.stop("the answer declares an entity") }
+        handler.entityDecl = { context, _, _, _, _, _ in ParserState.of(context)?.stop("the answer declares an entity")
+        }
         let context = Unmanaged.passUnretained(state).toOpaque()
         guard let parser = xmlCreatePushParserCtxt(&handler, context, nil, 0, nil) else {
             return Failure(description: "memory is short")
@@ -74,7 +75,8 @@ struct XMLReader {
         }
         state.parser = parser
         defer { state.parser = nil }
-        xmlCtxtUseOptions(parser, Int32(XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue))
+        xmlCtxtUseOptions(
+            parser, Int32(XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue))
         // Leading white space is what CompleteMultipartUpload keeps the connection alive with; XML wants the
         // declaration first.
         var offset = bytes.firstIndex { $0 > 32 } ?? bytes.count
@@ -82,7 +84,9 @@ struct XMLReader {
         while offset < bytes.count, state.failure == nil {
             let count = min(piece, bytes.count - offset)
             let status = bytes.withUnsafeBufferPointer { buffer in
-                buffer.withMemoryRebound(to: CChar.self) { xmlParseChunk(parser, $0.baseAddress! + offset, Int32(count), 0) }
+                buffer.withMemoryRebound(to: CChar.self) {
+                    xmlParseChunk(parser, $0.baseAddress! + offset, Int32(count), 0)
+                }
             }
             if status != 0 { break }
             offset += count

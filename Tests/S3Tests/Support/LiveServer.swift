@@ -73,7 +73,8 @@ struct LiveServer: Sendable, CustomTestStringConvertible {
             "\(tools ?? "")/weed" server -dir "\(folder)/data" -ip 127.0.0.1 -ip.bind 127.0.0.1 \
             -master.port \(ports[0]) -master.port.grpc \(ports[1]) -volume.port \(ports[2]) -volume.port.grpc \(ports[3]) \
             -filer -filer.port \(ports[4]) -filer.port.grpc \(ports[5]) -s3 -s3.port \(ports[6]) \
-            -s3.port.grpc \(ports[7]) -s3.port.iceberg 0 -s3.port.lance 0 -s3.config "\(folder)/identities.json"
+            -s3.port.grpc \(ports[7]) -volume.max 1000 \
+            -master.volumeSizeLimitMB 128 -s3.port.iceberg 0 -s3.port.lance 0 -s3.config "\(folder)/identities.json"
             """
         try launch(command, log: folder + "/log", thenRemove: folder)
         let server = LiveServer(
@@ -99,7 +100,8 @@ struct LiveServer: Sendable, CustomTestStringConvertible {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = [
-            "-c", "\(command) >\"\(log)\" 2>&1 </dev/null & server=$!; read line; kill -9 $server; rm -rf \"\(folder)\"",
+            "-c",
+            "trap '' TERM INT HUP; \(command) >\"\(log)\" 2>&1 </dev/null & server=$!; read line; kill -9 $server; rm -rf \"\(folder)\"",
         ]
         let pipe = Pipe()
         process.standardInput = pipe

@@ -20,10 +20,15 @@ final class CollectingSink: DownloadSink {
 /// Bytes that look random and are the same for the same seed.
 func patterned(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    return (0..<count).map { _ in
+    // 64 KiB and a bit, over and over: more would take seconds in a debug build, and no block repeats at a round offset.
+    let block = (0..<min(count, 65_521)).map { _ in
         state ^= state << 13
         state ^= state >> 7
         state ^= state << 17
         return UInt8(truncatingIfNeeded: state >> 24)
     }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + block.count)
+    while bytes.count < count { bytes += block }
+    return Array(bytes.prefix(count))
 }
