@@ -66,8 +66,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests", dependencies: ["FileSystem", "ObjectStoreTesting", system], swiftSettings: strict),
+        // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
+        .executableTarget(
+            name: "MountFixture", dependencies: ["Mount", "FileSystem", "ObjectStore", system, logging],
+            path: "Tests/MountFixture", swiftSettings: strict),
         .testTarget(
-            name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
+            name: "MountTests", dependencies: ["Mount", "MountFixture", "FileSystem", "CFuse", system, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["S3", "ObjectStoreTesting", system], swiftSettings: strict),
     ]
