@@ -18,7 +18,11 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let package = Package(
     name: "pail",
     products: [
-        .executable(name: "pail", targets: ["pail"])
+        .executable(name: "pail", targets: ["pail"]),
+        // For the packages under Benchmarks.
+        .library(name: "Mount", targets: ["Mount"]),
+        .library(name: "FileSystem", targets: ["FileSystem"]),
+        .library(name: "ObjectStore", targets: ["ObjectStore"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

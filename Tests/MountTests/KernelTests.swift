@@ -264,7 +264,7 @@ extension ThroughTheKernel {
         @Test(arguments: [SIGINT, SIGKILL]) func interruptedCachedReads(signal: Int32) async throws {
             let fileSystem = MemoryFileSystem()
             fileSystem.addFile(MemoryFileSystem.endless, data: [1])
-            _ = try await withMount(fileSystem) { root, mount in
+            _ = try await withMount(fileSystem, awaitsRelease: false) { root, mount in
                 let child = try Child(["cat", root + "/endless"])
                 try eventually { mount.pendingRequests > 0 }
                 kill(child.pid, signal)
@@ -311,9 +311,13 @@ extension ThroughTheKernel {
                 }
                 #expect(end.isComplete)
             }
-            let after = try await onThread { try FileDescriptorPath.counts() }
-            #expect(after.descriptors <= before.descriptors)
-            #expect(after.threads <= before.threads + 1)
+            // The last round's thread may still be letting go of what it had. Two threads more: Swift's pool, not ours.
+            try await onThread {
+                try eventually {
+                    let after = try FileDescriptorPath.counts()
+                    return after.descriptors <= before.descriptors && after.threads <= before.threads + 2
+                }
+            }
         }
     }
 

@@ -59,7 +59,8 @@ func testLogger() -> Logger {
 /// Mounts `fileSystem` in a temporary directory, runs `body` on a thread with the mount point, and ends the mount.
 /// - Returns: how it ended, and what the body returned.
 func withMount<Value: Sendable>(
-    _ fileSystem: MemoryFileSystem, threads: Int = 4, drainTimeout: Duration = .seconds(10), stops: Bool = true,
+    _ fileSystem: MemoryFileSystem, threads: Int = 4, drainTimeout: Duration = .seconds(10),
+    awaitsRelease: Bool = true,
     _ body: @escaping @Sendable (_ path: String, _ mount: FuseMount) throws -> Value
 ) async throws -> (end: MountEnd, value: Value) {
     try await onThread {
@@ -82,7 +83,9 @@ func withMount<Value: Sendable>(
         }
         ready.wait()
         let result = Result { try body(path, mount) }
-        if stops { mount.stop() }
+        // The kernel sends RELEASE after close(2) has returned, and drops what is unsent when the mount ends.
+        if awaitsRelease, case .success = result { _ = try? eventually { fileSystem.openHandles == 0 } }
+        mount.stop()
         runner.join()
         return (try end.withLock { try $0!.get() }, try result.get())
     }
