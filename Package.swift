@@ -18,7 +18,11 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let package = Package(
     name: "pail",
     products: [
-        .executable(name: "pail", targets: ["pail"])
+        .executable(name: "pail", targets: ["pail"]),
+        // For the packages under Benchmarks.
+        .library(name: "Mount", targets: ["Mount"]),
+        .library(name: "FileSystem", targets: ["FileSystem"]),
+        .library(name: "ObjectStore", targets: ["ObjectStore"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -69,9 +73,15 @@ let package = Package(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging], swiftSettings: strict),
+            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging],
+            swiftSettings: strict),
+        // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
+        .executableTarget(
+            name: "MountFixture", dependencies: ["Mount", "FileSystem", "ObjectStore", system, logging],
+            path: "Tests/MountFixture", swiftSettings: strict),
         .testTarget(
-            name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
+            name: "MountTests", dependencies: ["Mount", "MountFixture", "FileSystem", "CFuse", system, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["S3", "ObjectStoreTesting", system], swiftSettings: strict),
     ]

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/xattr.h>
 
 // Declared by glibc only under _GNU_SOURCE, which cannot be defined for the headers that Swift has read already.
 extern int pipe2(int descriptors[2], int flags);

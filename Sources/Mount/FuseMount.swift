@@ -163,7 +163,9 @@ public final class FuseMount: Sendable {
                 case .wait: break
                 case .startDrain:
                     (drainStart, lastProgress) = (now, now)
-                    logger.info("The mount ends: storing what is not stored yet", metadata: ["cause": "\(event)"])
+                    logger.info(
+                        "The mount ends: storing what is not stored yet",
+                        metadata: ["cause": "\(machine.cause.map(\.description) ?? "none")"])
                     drain = Task.detached { [self] in post(.drained(await dispatcher.fileSystem.drain())) }
                 case .cancelDrain:
                     logger.warning("Giving up storing what is not stored yet")

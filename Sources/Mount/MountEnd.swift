@@ -1,13 +1,22 @@
 /// How a mount ended.
 public struct MountEnd: Sendable, Equatable {
     /// Who ended it.
-    public enum Cause: Sendable, Equatable {
+    public enum Cause: Sendable, Equatable, CustomStringConvertible {
         /// `fusermount3 -u` or `umount`, by somebody else.
         case unmounted
         /// This signal.
         case signal(Int32)
         /// ``FuseMount/stop()``.
         case stopped
+
+        /// For the log.
+        public var description: String {
+            switch self {
+            case .unmounted: "unmounted"
+            case .signal(let number): "signal \(number)"
+            case .stopped: "stopped"
+            }
+        }
     }
 
     /// Who ended it.

@@ -43,14 +43,13 @@ extension Dispatcher {
     /// - `HANDLE_KILLPRIV`: would make clearing set-id bits on chown and truncate our duty; the kernel does it by SETATTR.
     /// - `SPLICE_…`: data comes from memory and goes to memory, where a pipe in between saves no copy.
     /// - `DONT_MASK`: the kernel takes the umask off modes itself.
+    /// - `ASYNC_DIO`: the kernel then waits for an `O_DIRECT` read as for a disk, deaf to signals, even to SIGKILL.
     /// - `POSIX_LOCKS`, `FLOCK_LOCKS`: the kernel keeps locks, between the programs of this host.
     /// - `CACHE_SYMLINKS`: a link may be replaced in the bucket by one with another target.
     /// - `NO_OPEN_SUPPORT`, `NO_OPENDIR_SUPPORT`: we need to see opens.
     private static let capabilities: [(bit: Int32, name: String)] = [
         // Several reads of one open file at once.
         (FUSE_CAP_ASYNC_READ, "ASYNC_READ"),
-        // The same for direct I/O.
-        (FUSE_CAP_ASYNC_DIO, "ASYNC_DIO"),
         // Lookups and readdirs in one directory at once, instead of one after the other's network round trip.
         (FUSE_CAP_PARALLEL_DIROPS, "PARALLEL_DIROPS"),
         // Entries with attributes, where the program looks as if it wanted them.

@@ -72,9 +72,21 @@ public struct MountPoint: Sendable, Hashable {
         return FilePath(String(cString: start)).appending(last).string
     }
 
+    /// The mode, asked of the file system itself: of a mount that just died the kernel still knows the attributes for as long
+    /// as it was told to, so a stat(2) alone would take it for alive.
     private static func status(_ path: String) -> Result<mode_t, Errno> {
         var status = stat()
-        return lstat(path, &status) == 0 ? .success(status.st_mode) : .failure(.last)
+        guard lstat(path, &status) == 0 else { return .failure(.last) }
+        guard status.st_mode & S_IFMT == S_IFDIR, MountTable.current().top(at: path)?.isFuse == true else {
+            return .success(status.st_mode)
+        }
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if directory >= 0 {
+            close(directory)
+        } else if [.socketNotConnected, .connectionAbort].contains(Errno.last) {
+            return .failure(.last)
+        }
+        return .success(status.st_mode)
     }
 
     private static func isEmpty(_ path: String) throws(MountError) -> Bool {

@@ -63,6 +63,14 @@ struct ShutdownMachine: Sendable {
         }
     }
 
+    /// Why the mount ends; nil as long as it does not.
+    var cause: Cause? {
+        switch state {
+        case .running, .ended: nil
+        case .draining(let cause, _), .abandoning(let cause, _): cause
+        }
+    }
+
     /// Takes an event that happened at `now`.
     mutating func handle(_ event: Event, now: Int64) -> Action {
         switch (state, event) {
