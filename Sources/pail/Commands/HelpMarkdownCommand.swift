@@ -14,8 +14,8 @@ struct HelpMarkdownCommand: ParsableCommand {
     }
 
     /// The parts that come from the code, by the name in their marks.
-    static let parts: [(name: String, text: () -> String)] = [
-        ("options", MountHelp.optionReference), ("exit status", MountHelp.exitStatusReference),
+    static let parts: [(name: String, text: @Sendable () -> String)] = [
+        ("options", { MountHelp.optionReference() }), ("exit status", { MountHelp.exitStatusReference() }),
     ]
 
     /// `page` with all that stands between a part's marks, `<!-- begin: NAME -->` and `<!-- end: NAME -->`, put in anew.

@@ -109,9 +109,8 @@ extension OptionSpec {
 
     /// A whole number whose default somebody else works out.
     static func integer(
-        _ name: String, _ placeholder: String = "N", _ field: Field<Int64?>, in range: ClosedRange<Int64>,
-        standard: String?,
-        _ help: String
+        _ name: String, _ field: Field<Int64?>, in range: ClosedRange<Int64>, standard: String?,
+        placeholder: String = "N", _ help: String
     ) -> OptionSpec {
         OptionSpec(
             name: name, placeholder: placeholder, accepted: "\(range.lowerBound) to \(range.upperBound)",
