@@ -36,6 +36,7 @@ let package = Package(
             name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
 
         // The store: the protocol every layer speaks, and S3 behind it.
         .target(name: "ObjectStore", swiftSettings: strict),
@@ -45,7 +46,7 @@ let package = Package(
 
         // The file system, and the kernel side of it.
         .target(
-            name: "FileSystem", dependencies: ["ObjectStore", system, logging, collections],
+            name: "FileSystem", dependencies: ["ObjectStore", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .target(
             name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
@@ -60,7 +61,7 @@ let package = Package(
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
         .testTarget(
-            name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
+            name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(name: "CredentialsTests", dependencies: ["S3", logging], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", logging], swiftSettings: strict),
@@ -68,7 +69,7 @@ let package = Package(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "ModelTests", dependencies: ["FileSystem", "ObjectStoreTesting", system], swiftSettings: strict),
+            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging], swiftSettings: strict),
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
         .testTarget(

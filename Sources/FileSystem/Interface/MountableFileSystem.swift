@@ -84,8 +84,8 @@ public struct DirectoryItem: Sendable {
     public var name: String
     /// `d_ino`
     public var inode: UInt64
-    /// `d_type`
-    public var type: FileType
+    /// `d_type`; nil (`DT_UNKNOWN`) where only a request would tell.
+    public var type: FileType?
     /// What to give as `cookie` to go on after this entry; never 0.
     public var next: UInt64
     /// For `readdirplus`, where the attributes are known without a request: the entry. Emitting it counts as a lookup. Nil
@@ -93,7 +93,7 @@ public struct DirectoryItem: Sendable {
     public var entry: Entry?
 
     /// An item of the given parts.
-    public init(name: String, inode: UInt64, type: FileType, next: UInt64, entry: Entry? = nil) {
+    public init(name: String, inode: UInt64, type: FileType?, next: UInt64, entry: Entry? = nil) {
         self.name = name
         self.inode = inode
         self.type = type

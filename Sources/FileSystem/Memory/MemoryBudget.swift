@@ -23,7 +23,8 @@ public final class MemoryBudget: Sendable {
         var peak = 0
         var nextWaiter: UInt64 = 0
         var waiters = Deque<Waiter>()
-        var reclaimers: [Reclaimer] = []
+        var reclaimers: [(id: UInt64, reclaimer: Reclaimer)] = []
+        var nextReclaimer: UInt64 = 0
     }
 
     /// The limit in bytes.
@@ -41,9 +42,27 @@ public final class MemoryBudget: Sendable {
     /// The most bytes ever reserved at once.
     public var peak: Int { state.withLock { $0.peak } }
 
-    /// Adds a holder of clean data to be asked when memory is short.
-    public func addReclaimer(_ reclaimer: @escaping Reclaimer) {
-        state.withLock { $0.reclaimers.append(reclaimer) }
+    /// How many bytes are missing for all that wait; 0 where none waits. A holder of data that has just become clean gives
+    /// that much back, because nobody asks a second time.
+    public var shortage: Int {
+        state.withLock { state in
+            state.waiters.isEmpty ? 0 : max(0, state.waiters.reduce(state.used) { $0 + $1.bytes } - limit)
+        }
+    }
+
+    /// Adds a holder of clean data to be asked when memory is short. Returns a number to remove it by.
+    @discardableResult
+    public func addReclaimer(_ reclaimer: @escaping Reclaimer) -> UInt64 {
+        state.withLock { state in
+            state.nextReclaimer += 1
+            state.reclaimers.append((state.nextReclaimer, reclaimer))
+            return state.nextReclaimer
+        }
+    }
+
+    /// Removes a holder. It may still be called once by a thread that is asking just now.
+    public func removeReclaimer(_ id: UInt64) {
+        state.withLock { state in state.reclaimers.removeAll { $0.id == id } }
     }
 
     /// Reserves `bytes` if they are free, or become free by reclaiming; false otherwise. Never waits.
@@ -72,7 +91,12 @@ public final class MemoryBudget: Sendable {
                     state.waiters.append(Waiter(id: id, bytes: bytes, continuation: continuation))
                     return nil
                 }
-                if let now { continuation.resume(returning: now) }
+                if let now {
+                    continuation.resume(returning: now)
+                } else {
+                    // What became clean since it was asked for, and before `shortage` showed this waiter.
+                    reclaim(bytes)
+                }
             }
         } onCancel: {
             let waiter: Waiter? = state.withLock { state in
@@ -113,7 +137,7 @@ public final class MemoryBudget: Sendable {
 
     private func reclaim(_ bytes: Int) {
         let reclaimers = state.withLock { $0.reclaimers }
-        for reclaimer in reclaimers {
+        for (_, reclaimer) in reclaimers {
             reclaimer(bytes)
             if state.withLock({ $0.used + bytes <= limit }) { return }
         }

@@ -1,14 +1,20 @@
 public import ObjectStore
 
-/// An access key and its secret, as requests are signed with.
-public struct Credentials: Sendable, Equatable, CustomStringConvertible {
-    /// The access key's id.
+/// What requests are signed with.
+///
+/// Neither the secret nor the session token ever appears in a description, so that a log line or an error cannot show them.
+///
+/// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/security-creds.html>.
+public struct Credentials: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    /// The public name of the key.
     public var accessKeyID: String
     /// The secret.
     public var secretAccessKey: String
-    /// The session's token, with temporary keys.
+    /// The token that temporary credentials carry; nil for lasting ones.
     public var sessionToken: String?
-    /// When they end; nil for never.
+    /// When temporary credentials end; nil for lasting ones.
     public var expiration: Timestamp?
 
     /// Credentials of the given parts.
@@ -21,13 +27,24 @@ public struct Credentials: Sendable, Equatable, CustomStringConvertible {
         self.expiration = expiration
     }
 
-    /// The key's id; never a secret.
-    public var description: String { "access key \(accessKeyID)" }
+    /// The access key id and whether there is a session token; never the secret.
+    public var description: String {
+        "Credentials(\(accessKeyID)\(sessionToken == nil ? "" : ", with a session token"))"
+    }
+
+    /// The same as `description`.
+    public var debugDescription: String { description }
+
+    /// Nothing for `dump` to walk into.
+    public var customMirror: Mirror { Mirror(self, children: [(label: "accessKeyID", value: accessKeyID)]) }
 }
 
 /// Where credentials come from.
+///
+/// The store asks before every attempt of every request, so a provider keeps what is costly to get and renews temporary
+/// credentials ahead of their end.
 public protocol CredentialsProvider: Sendable {
-    /// The credentials to sign with now; nil for anonymous requests.
+    /// The credentials to sign with now; nil to send requests unsigned (anonymous access).
     func credentials() async throws -> Credentials?
 }
 
@@ -35,37 +52,9 @@ public protocol CredentialsProvider: Sendable {
 public struct StaticCredentials: CredentialsProvider {
     private let fixed: Credentials?
 
-    /// Always these; nil for anonymous requests.
+    /// Always these; nil for anonymous access.
     public init(_ credentials: Credentials?) { fixed = credentials }
 
-    /// Those given.
+    /// The credentials given at the start.
     public func credentials() async throws -> Credentials? { fixed }
-}
-
-/// How to reach a bucket.
-public struct S3Configuration: Sendable {
-    /// Where the bucket's name stands in a URL.
-    public enum AddressingStyle: Sendable, Equatable {
-        /// `https://host/bucket/key`
-        case path
-        /// `https://bucket.host/key`
-        case virtualHost
-    }
-
-    /// The store's URL.
-    public var endpoint: String
-    /// The region to sign for.
-    public var region: String
-    /// The bucket.
-    public var bucket: String
-    /// Where the bucket's name stands in a URL.
-    public var addressing: AddressingStyle
-
-    /// A configuration of the given parts.
-    public init(endpoint: String, region: String, bucket: String, addressing: AddressingStyle) {
-        self.endpoint = endpoint
-        self.region = region
-        self.bucket = bucket
-        self.addressing = addressing
-    }
 }

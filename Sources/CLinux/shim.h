@@ -1,0 +1,15 @@
+// What Linux has and Swift's Glibc module leaves out, because it is declared under _GNU_SOURCE only.
+#ifndef PAIL_CLINUX_SHIM_H
+#define PAIL_CLINUX_SHIM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+extern int fallocate64(int fd, int mode, int64_t offset, int64_t length);
+
+// fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE: gives a range of a file back to the disk.
+static inline int pail_punch_hole(int fd, int64_t offset, int64_t length) {
+    return fallocate64(fd, 0x02 | 0x01, offset, length);
+}
+
+#endif

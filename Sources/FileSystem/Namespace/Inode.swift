@@ -1,0 +1,94 @@
+internal import ObjectStore
+import Synchronization
+
+/// One file, directory, link or device as the mount knows it: its attributes, what the bucket holds of it, and its content
+/// while somebody has it open.
+///
+/// **Problem.** What `stat` shows comes from three places: the object's headers, a listing, and what this mount has changed
+/// and not stored yet. What is local wins over what the store says until it is stored.
+///
+/// **Design.** `state` is read and changed under a lock that is never kept over a wait; `gate` is taken by the tasks that
+/// send an inode's mutations (commit, change of attributes, rename, unlink), so that these follow one another. The type
+/// never changes: an object of another type, or another version of a file whose handles have read from the old one, is a
+/// new inode.
+final class Inode: Sendable {
+    /// What may change of an inode.
+    struct State: Sendable {
+        /// `st_ino`
+        let number: UInt64
+        /// Mode, owner, times, extended attributes: as stored, or as they shall be.
+        var attributes: StoredAttributes
+        /// The size in bytes of a file's stored content.
+        var size: Int64 = 0
+        /// The headers as the store has them, other tools' included.
+        var metadata = ObjectMetadata()
+        /// The content that the bucket holds; nil while nothing is stored, and for directories without a marker.
+        var version: ObjectVersion?
+        /// When the store took that content.
+        var lastModified: Timestamp?
+        /// When the store's answer that this rests on was asked for.
+        var seen: Moment
+        /// Whether the headers are known; otherwise only what a listing tells.
+        var isComplete = false
+        /// Attributes were changed here and are to be stored with the next commit.
+        var hasUnstoredAttributes = false
+        /// The content with its changes: there while the file is open for writing or not wholly stored.
+        var staged: StagedFile?
+        /// The stored content's reader: there while the file is open.
+        var reader: ObjectReader?
+        /// Open handles, and those of them that may write.
+        var handles = 0
+        var writers = 0
+        /// Removed, or replaced by another: no key is its own any more.
+        var isUnlinked = false
+        /// The content must not be stored over an object that somebody else has made (`O_EXCL`).
+        var isExclusive = false
+        /// The version that the kernel's cached pages show, if it may have any.
+        var pageCacheVersion: ETag?
+        /// Some handle has been given bytes of `version`.
+        var hasServedReads = false
+        /// A symbolic link's target, once read.
+        var linkTarget: [UInt8]?
+        /// When entries were last made or removed here: directories only, and not stored.
+        var touched: Timestamp?
+        /// Where the content of an unlinked but open file is kept.
+        var hiddenKey: ObjectKey?
+
+        /// Whether what is known here goes beyond what the store has, and so needs no confirmation by it.
+        var isLocal: Bool { hasUnstoredAttributes || (staged?.isDirty ?? false) || isUnlinked || isNeverStored }
+        /// A file that exists only here so far.
+        var isNeverStored: Bool { version == nil && attributes.type != .directory }
+        /// Whether there is something to commit.
+        var isDirty: Bool { !isUnlinked && attributes.type != .directory && (isNeverStored || isLocal) }
+    }
+
+    /// The kernel's number for it.
+    let node: NodeID
+    /// `st_ino`
+    let number: UInt64
+    /// The kind of file: it never changes.
+    let type: FileType
+    /// Taken by what changes the object on the bucket.
+    let gate = AsyncMutex()
+    /// What may change.
+    let state: Mutex<State>
+
+    /// An inode in the given state.
+    init(node: NodeID, state: State) {
+        self.node = node
+        number = state.number
+        type = state.attributes.type
+        self.state = Mutex(state)
+    }
+
+    /// Whether it must stay although the kernel has forgotten it.
+    var isBusy: Bool { state.withLock { $0.handles > 0 || $0.isDirty } }
+
+    /// What `stat` shows now: the size of an open file is that of its content as written so far.
+    var attributes: FileAttributes { state.withLock { Self.view($0) } }
+
+    /// What `stat` shows for a state.
+    static func view(_ state: borrowing State) -> FileAttributes {
+        state.attributes.fileAttributes(inode: state.number, size: state.staged?.size ?? state.size)
+    }
+}

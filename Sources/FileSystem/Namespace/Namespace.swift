@@ -1,0 +1,199 @@
+/// The tree of inodes that the kernel, or an open file, remembers: names, parents, lookup counts.
+///
+/// **Problem.** The kernel speaks in inode numbers and the bucket in keys. A key follows from the names on the way up to
+/// the root, and those change by renames while files are open.
+///
+/// **Design.** A value without I/O, held under one lock that is never kept over a wait. An inode's own state (attributes,
+/// content) lives in ``Inode`` under a lock of its own; the order is namespace before inode, never the other way. A node
+/// stays while the kernel counts lookups of it, while it has children here, or while its inode is busy (open, or not yet
+/// stored); an unlinked one has no parent any more and stays for its open handles alone.
+///
+/// **Limits.** Memory grows with what the kernel remembers; the kernel forgets under memory pressure.
+struct Namespace: Sendable {
+    /// An inode's place in the tree.
+    struct Node: Sendable {
+        /// The inode.
+        let inode: Inode
+        /// Where it hangs: nil for the root and for what is unlinked.
+        var parent: NodeID?
+        /// Its name there.
+        var name: FileName?
+        /// How often the kernel has looked it up, less its forgets.
+        var lookups: UInt64 = 0
+        /// What is known of its entries: directories only.
+        var directory: Directory?
+    }
+
+    /// What is known of a directory's entries.
+    struct Directory: Sendable {
+        /// The entries that have an inode here.
+        var children: [FileName: NodeID] = [:]
+        /// What listings have told.
+        var known = KnownEntries()
+        /// Recognises a walker that stats one entry after the other.
+        var walk = AttributeWalk()
+        /// What the read-ahead of attributes found and nobody has asked for yet.
+        var prefetched: [FileName: Resolution] = [:]
+        /// When this mount removed or renamed away a name: answers that were asked for before are not believed.
+        var removed: [FileName: Moment] = [:]
+        /// How many lookups have missed and had to list; the more, the larger the page that the next one asks for.
+        var misses = 0
+
+        /// This mount has stored an object by that name, or changed it.
+        mutating func noteStored(_ name: FileName, _ object: KnownEntries.Version?) {
+            known.insert(.init(name: name, object: object))
+            prefetched[name] = nil
+            removed[name] = nil
+        }
+
+        /// This mount has removed the name.
+        mutating func noteRemoved(_ name: FileName, at moment: Moment) {
+            known.remove(name)
+            prefetched[name] = nil
+            if removed.count >= 4096 {
+                let old = moment.earlier(by: 300)
+                removed = removed.filter { $0.value >= old }
+            }
+            removed[name] = moment
+        }
+    }
+
+    private(set) var nodes: [NodeID: Node] = [:]
+    private var nextID: UInt64 = NodeID.root.rawValue + 1
+    private var numbersInUse: [UInt64: Int] = [:]
+
+    /// A tree of the root alone.
+    init(root: Inode) {
+        nodes[.root] = Node(inode: root, directory: Directory())
+        numbersInUse[root.number] = 1
+    }
+
+    // MARK: Asking
+
+    /// The node of an id that the kernel knows; nil for one it should have forgotten.
+    subscript(id: NodeID) -> Node? { nodes[id] }
+
+    /// The entry of that name that has an inode here.
+    func child(_ name: FileName, of parent: NodeID) -> Node? {
+        nodes[parent]?.directory?.children[name].flatMap { nodes[$0] }
+    }
+
+    /// The node's path below the root, without a slash at either end; empty for the root, nil for what is unlinked.
+    func path(of id: NodeID) -> String? {
+        var names: [FileName] = []
+        var id = id
+        while id != .root {
+            guard let node = nodes[id], let parent = node.parent, let name = node.name else { return nil }
+            names.append(name)
+            id = parent
+        }
+        return names.reversed().lazy.map(\.string).joined(separator: "/")
+    }
+
+    /// The path of an entry of `parent`, whether it exists or not.
+    func path(of name: FileName, in parent: NodeID) -> String? {
+        path(of: parent).map { $0.isEmpty ? name.string : $0 + "/" + name.string }
+    }
+
+    /// Whether `id` is `ancestor` or lies below it.
+    func isBelow(_ id: NodeID, _ ancestor: NodeID) -> Bool {
+        var id: NodeID? = id
+        while let current = id {
+            if current == ancestor { return true }
+            id = nodes[current]?.parent
+        }
+        return false
+    }
+
+    /// All nodes at and below `id`, parents before children.
+    func subtree(of id: NodeID) -> [Node] {
+        var found: [Node] = []
+        var next = [id]
+        while let id = next.popLast() {
+            guard let node = nodes[id] else { continue }
+            found.append(node)
+            if let directory = node.directory { next.append(contentsOf: directory.children.values) }
+        }
+        return found
+    }
+
+    // MARK: Changing
+
+    /// Numbers for a new inode at `path`: an id never used before, and an inode number that comes out the same whenever the
+    /// path is met again, unless another live inode has it.
+    mutating func makeNumbers(path: String) -> (id: NodeID, number: UInt64) {
+        let id = NodeID(rawValue: nextID)
+        nextID += 1
+        var number = Self.hash(path)
+        while number <= 1 || numbersInUse[number] != nil { number = number &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
+        return (id, number)
+    }
+
+    /// Hangs a new inode under `parent`, in place of what hung there by that name, which is cut off.
+    mutating func insert(_ inode: Inode, as name: FileName, in parent: NodeID) {
+        if let old = nodes[parent]?.directory?.children[name] { detach(old) }
+        nodes[inode.node] = Node(
+            inode: inode, parent: parent, name: name, directory: inode.type == .directory ? Directory() : nil)
+        nodes[parent]?.directory?.children[name] = inode.node
+        numbersInUse[inode.number, default: 0] += 1
+    }
+
+    /// Cuts a node off the tree: unlinked, or replaced by another version. It stays for who holds it.
+    mutating func detach(_ id: NodeID) {
+        guard let node = nodes[id], let parent = node.parent, let name = node.name else { return }
+        if nodes[parent]?.directory?.children[name] == id { nodes[parent]?.directory?.children[name] = nil }
+        nodes[id]?.parent = nil
+        nodes[id]?.name = nil
+        reap(id)
+        reap(parent)
+    }
+
+    /// Hangs a node elsewhere, in place of what hung there, which is cut off.
+    mutating func move(_ id: NodeID, to name: FileName, in parent: NodeID) {
+        guard let node = nodes[id], let oldParent = node.parent, let oldName = node.name else { return }
+        if let old = nodes[parent]?.directory?.children[name], old != id { detach(old) }
+        nodes[oldParent]?.directory?.children[oldName] = nil
+        nodes[parent]?.directory?.children[name] = id
+        nodes[id]?.parent = parent
+        nodes[id]?.name = name
+        reap(oldParent)
+    }
+
+    /// The kernel has looked the node up once more.
+    mutating func addLookup(_ id: NodeID) {
+        nodes[id]?.lookups += 1
+    }
+
+    /// The kernel forgets `count` lookups.
+    mutating func forget(_ id: NodeID, lookups count: UInt64) {
+        guard let node = nodes[id] else { return }
+        nodes[id]?.lookups = node.lookups > count ? node.lookups - count : 0
+        reap(id)
+    }
+
+    /// Drops the node if nobody holds it any more, and then its parent likewise.
+    mutating func reap(_ id: NodeID) {
+        var id = id
+        while id != .root, let node = nodes[id], node.lookups == 0, node.directory?.children.isEmpty ?? true,
+            !node.inode.isBusy
+        {
+            nodes[id] = nil
+            let uses = numbersInUse[node.inode.number, default: 1] - 1
+            numbersInUse[node.inode.number] = uses > 0 ? uses : nil
+            guard let parent = node.parent, let name = node.name else { return }
+            nodes[parent]?.directory?.children[name] = nil
+            id = parent
+        }
+    }
+
+    /// Changes what is known of a directory's entries.
+    mutating func updateDirectory<T>(_ id: NodeID, _ body: (inout Directory) -> T) -> T? {
+        guard nodes[id]?.directory != nil else { return nil }
+        return body(&nodes[id]!.directory!)
+    }
+
+    /// FNV-1a, 64 bits: the same for the same path in every mount.
+    private static func hash(_ path: String) -> UInt64 {
+        path.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+}

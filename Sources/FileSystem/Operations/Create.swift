@@ -1,0 +1,124 @@
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `CREATE`: a new file, opened.
+///
+/// Requests: none where the name is freshly known not to be there; the file is stored by its first close or fsync, in one PUT
+/// with its attributes. With `O_EXCL` one PUT of an empty object under `If-None-Match: *`, before the open returns: a lock file
+/// must be nobody else's from that moment, not from its close on.
+extension BucketFileSystem {
+    /// Makes a file in memory.
+    public func createNow(
+        _ name: FileName, in parent: NodeID, permissions: UInt32, flags: OpenFlags, by caller: Caller
+    ) -> Result<CreateReply, Errno>? {
+        guard !flags.contains(.exclusive) else { return nil }
+        do { try checkWritable() } catch { return .failure(error) }
+        guard isKnownAbsent(name, in: parent) else { return nil }
+        do {
+            return .success(try makeFile(name, in: parent, permissions: permissions, flags: flags, by: caller))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Makes a file after asking the store for the name, or opens what is there.
+    public func create(_ name: FileName, in parent: NodeID, permissions: UInt32, flags: OpenFlags, by caller: Caller)
+        async throws(Errno) -> CreateReply
+    {
+        try checkWritable()
+        if !isKnownAbsent(name, in: parent) {
+            do {
+                let inode = try await find(name, in: parent)
+                do {
+                    if flags.contains(.exclusive) { throw Errno.fileExists }
+                    let open = try await open(inode.node, flags: flags, by: caller)
+                    return CreateReply(entry: entry(for: inode), open: open)
+                } catch {
+                    forget(inode.node, lookups: 1)
+                    throw error as? Errno ?? .ioError
+                }
+            } catch Errno.noSuchFileOrDirectory {
+                // Not there: made below.
+            } catch {
+                throw error as? Errno ?? .ioError
+            }
+        }
+        let reply = try makeFile(name, in: parent, permissions: permissions, flags: flags, by: caller)
+        guard flags.contains(.exclusive), let file = handles.withLock({ $0.file(reply.open.handle) }) else { return reply }
+        do {
+            try await commit(file.inode)
+            return reply
+        } catch {
+            abandon(file.inode, reply)
+            throw error == .staleNFSFileHandle ? .fileExists : error
+        }
+    }
+
+    /// Whether a name is freshly known not to be there.
+    func isKnownAbsent(_ name: FileName, in parent: NodeID) -> Bool {
+        let fresh = freshSince
+        return namespace.withLock { namespace in
+            guard let directory = namespace[parent]?.directory, directory.children[name] == nil else { return false }
+            if case .absent(let seen) = directory.known.knowledge(of: name) { return seen >= fresh }
+            return false
+        }
+    }
+
+    private func makeFile(
+        _ name: FileName, in parent: NodeID, permissions: UInt32, flags: OpenFlags, by caller: Caller
+    ) throws(Errno) -> CreateReply {
+        let path = try path(of: name, in: parent)
+        let attributes = try newAttributes(.regular, permissions: permissions, in: parent, by: caller)
+        let seen = options.clock.monotonic()
+        let inode: Inode? = namespace.withLock { namespace in
+            guard namespace[parent]?.directory != nil, namespace.child(name, of: parent) == nil else { return nil }
+            let numbers = namespace.makeNumbers(path: path)
+            let inode = Inode(
+                node: numbers.id,
+                state: Inode.State(
+                    number: numbers.number, attributes: attributes, seen: seen, isComplete: true, handles: 1,
+                    writers: 1, isExclusive: flags.contains(.exclusive)))
+            inode.state.withLock { $0.staged = makeStagedFile(base: nil, inode: inode, flags: flags) }
+            namespace.insert(inode, as: name, in: parent)
+            namespace.addLookup(inode.node)
+            return inode
+        }
+        guard let inode else { throw .fileExists }
+        touch(parent)
+        let file = OpenFile(
+            inode: inode, flags: flags, stream: ReadStream(), staged: inode.state.withLock { $0.staged },
+            isCreator: true)
+        let handle = handles.withLock { $0.add(file) }
+        return CreateReply(entry: entry(for: inode), open: OpenReply(handle: handle))
+    }
+
+    /// Takes back a file that could not be made on the bucket.
+    private func abandon(_ inode: Inode, _ reply: CreateReply) {
+        _ = handles.withLock { $0.removeFile(reply.open.handle) }
+        inode.state.withLock { state in
+            state.isUnlinked = true
+            state.handles = 0
+            state.writers = 0
+            state.staged = nil
+        }
+        namespace.withLock { namespace in
+            namespace.detach(inode.node)
+            namespace.forget(inode.node, lookups: 1)
+        }
+    }
+
+    /// Attributes of something new: the caller's, and the directory's group where its set-group-id bit says so (inode(7)).
+    func newAttributes(
+        _ type: FileType, permissions: UInt32, in parent: NodeID, by caller: Caller, device: UInt64 = 0
+    ) throws(Errno) -> StoredAttributes {
+        let directory = try inode(parent)
+        let (group, inherits) = directory.state.withLock { state in
+            state.attributes.permissions & 0o2000 != 0 ? (state.attributes.group, true) : (caller.gid, false)
+        }
+        let now = options.clock.wall()
+        return StoredAttributes(
+            type: type, permissions: permissions | (inherits && type == .directory ? 0o2000 : 0), owner: caller.uid,
+            group: group, modificationTime: now, changeTime: now, accessTime: now, device: device)
+    }
+}

@@ -1,0 +1,65 @@
+internal import Logging
+internal import ObjectStore
+internal import SystemPackage
+import Synchronization
+
+/// The object that stands for a directory, `d/`: stored by mkdir, by changes of attributes, and before the last entry of a
+/// directory that had none goes.
+///
+/// Requests: one PUT. Once a mount, one HEAD more, to see whether the store keeps user metadata on such keys; where it does
+/// not, the marker is put once more in the other form (see ``DirectoryMarkerForm``).
+extension BucketFileSystem {
+    /// Puts the marker of a directory that is in the tree.
+    func storeMarker(of inode: Inode, key: ObjectKey) async throws {
+        let state = inode.state.withLock { $0 }
+        let (stored, metadata) = try await putMarker(
+            key, attributes: state.attributes, merging: state.metadata, if: .none)
+        let now = options.clock.monotonic()
+        inode.state.withLock { current in
+            current.version = ObjectVersion(key: key, etag: stored.etag, size: 0)
+            current.lastModified = stored.date
+            current.metadata = metadata
+            current.seen = now
+            current.isComplete = true
+            if current.attributes == state.attributes { current.hasUnstoredAttributes = false }
+        }
+    }
+
+    /// Puts a marker. Returns the store's word and the metadata as a later HEAD will tell it.
+    func putMarker(
+        _ key: ObjectKey, attributes: StoredAttributes, merging existing: ObjectMetadata, if precondition: Precondition
+    ) async throws -> (StoredObject, ObjectMetadata) {
+        let metadata = try attributes.metadata(merging: existing, contentType: DirectoryForm.contentType)
+        let form = directoryForm.withLock { $0 }
+        let body = ArrayBody([])
+        let encoded = DirectoryMarkerCoding.encode(metadata, form: form ?? .userMetadata)
+        var stored = try await store.put(key, body: body, metadata: encoded, if: precondition)
+        if form == nil {
+            let kept = try await store.head(key).metadata.user["mode"] != nil
+            directoryForm.withLock { $0 = kept ? .userMetadata : .contentTypeParameter }
+            if !kept {
+                logger.info("the store drops user metadata of directories; it is kept in their content type instead")
+                let other = DirectoryMarkerCoding.encode(metadata, form: .contentTypeParameter)
+                stored = try await store.put(key, body: body, metadata: other, if: .none)
+            }
+        }
+        return (stored, metadata)
+    }
+
+    /// Makes sure that a directory stays when its last entry goes: puts its marker where none is stored. None for the root.
+    func keepDirectory(_ node: NodeID) async throws {
+        guard node != .root, let inode = namespace.withLock({ $0[node]?.inode }) else { return }
+        guard inode.state.withLock({ $0.isComplete && $0.version == nil && !$0.isUnlinked }) else { return }
+        try await storeMarker(of: inode, key: key(of: inode))
+    }
+
+    /// Entries were made or removed: the directory's times say so, on this mount.
+    func touch(_ directory: NodeID) {
+        let now = options.clock.wall()
+        namespace.withLock { $0[directory]?.inode }?.state.withLock { state in
+            state.touched = now
+            state.attributes.modificationTime = now
+            state.attributes.changeTime = now
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/// How the file system behaves, as a mount's options say.
+public struct FileSystemOptions: Sendable {
+    /// Owner of what carries none: the mounting user.
+    public var owner: UInt32 = 0
+    /// Group of what carries none.
+    public var group: UInt32 = 0
+    /// Shown as the owner of everything, whatever is stored (`-o uid=`); nil shows what is stored.
+    public var ownerShown: UInt32?
+    /// Shown as the group of everything (`-o gid=`).
+    public var groupShown: UInt32?
+    /// Taken out of the permissions shown (`-o umask=`): shown are `0777 & ~umask`; nil shows what is stored.
+    public var umask: UInt32?
+    /// Permissions of a file that carries none.
+    public var filePermissions: UInt32 = 0o644
+    /// Permissions of a directory that carries none.
+    public var directoryPermissions: UInt32 = 0o755
+    /// Permissions of the root directory, where none are stored.
+    public var rootPermissions: UInt32 = 0o755
+    /// How late, in seconds, a change made elsewhere may be seen: 0 and up.
+    public var attributeTimeout: Double = 1
+    /// The memory that file content may take, in bytes.
+    public var memoryLimit = 256 << 20
+    /// Size of an upload's first thousand parts, and the size below which a file is one PUT, in bytes.
+    public var partSize: Int64 = 8 << 20
+    /// Parts of one file on their way at once.
+    public var parallelParts = 8
+    /// Copies or deletes at once in the rename of a directory.
+    public var parallelCopies = 32
+    /// Refuses all that would change the bucket.
+    public var isReadOnly = false
+    /// Where staged content goes that finds no room in memory.
+    public var spillDirectory = "/var/tmp"
+    /// The clocks.
+    public var clock = FileSystemClock.system
+    /// Tells whether the process has another descriptor of the inode: see Commit.swift. Nil where that cannot be told.
+    public var hasOtherDescriptors: (@Sendable (_ pid: Int32, _ inode: UInt64) -> Bool)?
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,93 @@
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `GETATTR`.
+///
+/// Requests: none where the attributes are known freshly or are local; else one HEAD (a directory without a marker: HEAD and
+/// LIST at once).
+extension BucketFileSystem {
+    /// Answers from memory.
+    public func attributesNow(of node: NodeID, handle: HandleID?) -> Result<(FileAttributes, lifetime: Double), Errno>? {
+        guard let inode = namespace.withLock({ $0[node]?.inode }) else { return .failure(.staleNFSFileHandle) }
+        guard isFresh(inode) else { return nil }
+        return .success(reply(inode))
+    }
+
+    /// Answers by asking the store.
+    public func attributes(of node: NodeID, handle: HandleID?) async throws(Errno) -> (FileAttributes, lifetime: Double) {
+        let inode = try inode(node)
+        try await refresh(inode)
+        return reply(inode)
+    }
+
+    /// Whether an inode's attributes may be answered as they are.
+    func isFresh(_ inode: Inode) -> Bool {
+        let fresh = freshSince
+        return inode.state.withLock { state in
+            state.isLocal || (state.isComplete && (state.seen >= fresh || inode.node == .root))
+        }
+    }
+
+    /// Asks the store for an inode's attributes where they are not fresh.
+    /// - Throws: `ENOENT` where its object is gone; `ESTALE` where another took its place. An open file never fails so: its
+    ///   attributes are those of the version that it was opened on.
+    func refresh(_ inode: Inode) async throws(Errno) {
+        if isFresh(inode) { return }
+        if inode.node == .root { return try await refreshRoot() }
+        let place: LookupTarget? = namespace.withLock { namespace in
+            guard let node = namespace[inode.node], let parent = node.parent, let name = node.name else { return nil }
+            return LookupTarget(parent: parent, name: name)
+        }
+        let isOpen = inode.state.withLock { $0.handles > 0 }
+        guard let place else {
+            if isOpen { return }
+            throw .staleNFSFileHandle
+        }
+        let resolution = try await perform("getattr") {
+            try await self.lookups.value(for: place) { try await self.resolve(place) }
+        }
+        let now: Inode? = namespace.withLock { namespace in
+            defer { namespace.reap(inode.node) }
+            guard let node = namespace[inode.node], node.parent == place.parent, node.name == place.name else {
+                return inode
+            }
+            return install(resolution, as: place.name, in: place.parent, &namespace)
+        }
+        if now === inode || isOpen { return }
+        throw now == nil ? .noSuchFileOrDirectory : .staleNFSFileHandle
+    }
+
+    /// The root's attributes are asked for once: its marker, or the mount's own defaults.
+    private func refreshRoot() async throws(Errno) {
+        let key = keys.directoryKey("")
+        let seen = options.clock.monotonic()
+        let info = try await perform("getattr") { try await self.headOrNil(key) }
+        guard let root = namespace.withLock({ $0[.root]?.inode }) else { return }
+        let stored = info.flatMap { state(from: .object($0, key: key, seen: seen), number: root.number) }
+        root.state.withLock { state in
+            if let stored {
+                state.attributes = stored.attributes
+                state.metadata = stored.metadata
+                state.version = stored.version
+                state.lastModified = stored.lastModified
+            }
+            state.seen = seen
+            state.isComplete = true
+        }
+    }
+
+    /// An inode's attributes and how long they hold.
+    func reply(_ inode: Inode) -> (FileAttributes, lifetime: Double) {
+        let entry = entry(for: inode)
+        return (entry.attributes, lifetime: entry.attributeLifetime)
+    }
+
+    /// `STATFS`: a bucket has no size. Programs that compute with these numbers get ones that do not overflow: 1 PiB in blocks
+    /// of 4 KiB, all free.
+    public func statistics() -> FileSystemStatistics {
+        let blocks: UInt64 = 1 << 38
+        return FileSystemStatistics(
+            blockSize: 4096, blocks: blocks, freeBlocks: blocks, files: 1 << 32, freeFiles: 1 << 32)
+    }
+}

@@ -1,0 +1,354 @@
+internal import Logging
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `LOOKUP`: a name becomes an inode.
+///
+/// Requests: none where the name, or its absence, is known freshly. A name that a listing showed, or one that has to be
+/// confirmed: one HEAD. One never met: a HEAD and a LIST at once, one round trip; the LIST starts at the name, so that its
+/// neighbours, there or not, need none. A directory costs one HEAD more, of its marker.
+extension BucketFileSystem {
+    /// Answers from memory.
+    public func lookupNow(_ name: FileName, in parent: NodeID, by caller: Caller) -> Result<Entry, Errno>? {
+        let fresh = freshSince
+        let found: Result<Inode, Errno>? = namespace.withLock { namespace in
+            guard let node = namespace[parent] else { return .failure(.staleNFSFileHandle) }
+            guard let directory = node.directory else { return .failure(.notDirectory) }
+            if parent == .root, name.string.utf8.elementsEqual(KeySpace.reservedName.utf8) {
+                return .failure(.noSuchFileOrDirectory)
+            }
+            let knowledge = directory.known.knowledge(of: name)
+            if let child = directory.children[name].flatMap({ namespace[$0]?.inode }) {
+                guard confirm(child, by: knowledge, fresh: fresh) else { return nil }
+                namespace.addLookup(child.node)
+                return .success(child)
+            }
+            if let resolution = directory.prefetched[name], resolution.seen >= fresh {
+                namespace.updateDirectory(parent) { $0.prefetched[name] = nil }
+                guard let inode = install(resolution, as: name, in: parent, &namespace) else {
+                    return .failure(.noSuchFileOrDirectory)
+                }
+                namespace.addLookup(inode.node)
+                return .success(inode)
+            }
+            if case .absent(let seen) = knowledge, seen >= fresh { return .failure(.noSuchFileOrDirectory) }
+            return nil
+        }
+        switch found {
+        case .success(let inode):
+            readAttributesAhead(of: name, in: parent)
+            return .success(entry(for: inode))
+        case .failure(let errno): return .failure(errno)
+        case nil: return nil
+        }
+    }
+
+    /// Answers by asking the store.
+    public func lookup(_ name: FileName, in parent: NodeID, by caller: Caller) async throws(Errno) -> Entry {
+        readAttributesAhead(of: name, in: parent)
+        let inode = try await find(name, in: parent)
+        return entry(for: inode)
+    }
+
+    /// Asks the store for a name, and counts a lookup of what is there.
+    func find(_ name: FileName, in parent: NodeID) async throws(Errno) -> Inode {
+        let target = LookupTarget(parent: parent, name: name)
+        let resolution = try await perform("lookup") {
+            try await self.lookups.value(for: target) { try await self.resolve(target) }
+        }
+        let inode = namespace.withLock { namespace in
+            let inode = install(resolution, as: name, in: parent, &namespace)
+            if let inode { namespace.addLookup(inode.node) }
+            return inode
+        }
+        guard let inode else { throw .noSuchFileOrDirectory }
+        return inode
+    }
+
+    /// Drops lookups that the kernel has forgotten.
+    public func forget(_ node: NodeID, lookups count: UInt64) {
+        namespace.withLock { $0.forget(node, lookups: count) }
+    }
+
+    /// Whether what is known of an inode is fresh, taking in what a listing told of its name since.
+    func confirm(_ inode: Inode, by knowledge: KnownEntries.Knowledge, fresh: Moment) -> Bool {
+        inode.state.withLock { state in
+            if state.isLocal { return true }
+            guard state.isComplete else { return false }
+            if state.seen >= fresh { return true }
+            guard case .present(let entry, let seen) = knowledge, seen >= fresh, let object = entry.object,
+                object.etag == state.version?.etag, object.etag != nil, object.size == state.size,
+                let lastModified = state.lastModified, object.lastModified.seconds == lastModified.seconds,
+                isOlder(lastModified, thanReadAt: state.seen)
+            else { return false }
+            state.seen = seen
+            return true
+        }
+    }
+
+    /// Whether an object stored at `lastModified` was surely not stored again within the same second after it was read: as
+    /// git's index has it, a time is believed only when it is more than two seconds older than the moment of reading.
+    private func isOlder(_ lastModified: Timestamp, thanReadAt seen: Moment) -> Bool {
+        let age = options.clock.monotonic().seconds(since: seen)
+        return Double(options.clock.wall().seconds) - age > Double(lastModified.seconds) + 2
+    }
+
+    // MARK: Asking the store
+
+    /// What the store says of a name.
+    func resolve(_ target: LookupTarget) async throws -> Resolution {
+        let path = try path(of: target.name, in: target.parent)
+        let fresh = freshSince
+        let hint: (isDirectory: Bool, isConfirmed: Bool)? = namespace.withLock { namespace in
+            guard let directory = namespace[target.parent]?.directory else { return nil }
+            if case .present(let entry, let seen) = directory.known.knowledge(of: target.name), seen >= fresh {
+                return (entry.isDirectory, true)
+            }
+            guard let child = namespace.child(target.name, of: target.parent)?.inode else { return nil }
+            return (child.type == .directory, false)
+        }
+        if let hint {
+            let key = hint.isDirectory ? keys.directoryKey(path) : keys.fileKey(path)
+            let seen = options.clock.monotonic()
+            if let info = try await headOrNil(key) { return .object(info, key: key, seen: seen) }
+            if hint.isDirectory && hint.isConfirmed { return .impliedDirectory(seen: seen) }
+        }
+        return try await resolveUnknown(target, path: path)
+    }
+
+    /// Asks for a name that nothing is known of: HEAD of the file and LIST from the name on, at once.
+    private func resolveUnknown(_ target: LookupTarget, path: String) async throws -> Resolution {
+        let key = keys.fileKey(path)
+        let seen = options.clock.monotonic()
+        async let object = headOrNil(key)
+        async let isListed = listNeighbours(of: target, path: path, seen: seen)
+        if let info = try await object {
+            // The listing is only worth having; its failure is not the name's.
+            _ = try? await isListed
+            return .object(info, key: key, seen: seen)
+        }
+        guard try await isListed else { return .absent(seen: seen) }
+        let directoryKey = keys.directoryKey(path)
+        let marker = try await headOrNil(directoryKey)
+        return marker.map { .object($0, key: directoryKey, seen: seen) } ?? .impliedDirectory(seen: seen)
+    }
+
+    /// HEAD, where 404 is an answer.
+    func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
+        do {
+            return try await store.head(key)
+        } catch where error.kind == .notFound {
+            return nil
+        }
+    }
+
+    /// Lists from the name on, keeps what the page tells of its neighbours, and says whether there is a directory of the
+    /// name.
+    private func listNeighbours(of target: LookupTarget, path: String, seen: Moment) async throws -> Bool {
+        let parentPrefix = keys.listingPrefix(String(path.utf8.dropLast(target.name.string.utf8.count + 1)) ?? "")
+        let (begun, limit): (UInt64, Int) =
+            namespace.withLock { namespace in
+                namespace.updateDirectory(target.parent) { directory in
+                    directory.misses += 1
+                    return (directory.known.beginListing(), min(1000, 32 << min(directory.misses, 6)))
+                }
+            } ?? (UInt64(0), 32)
+        let page: ListPage
+        do {
+            page = try await store.list(
+                ListRequest(
+                    prefix: parentPrefix, delimiter: "/", startAfter: parentPrefix + target.name.string, limit: limit))
+        } catch {
+            namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.endListing() } }
+            throw error
+        }
+        let span = span(of: page, below: parentPrefix, after: target.name.string, seen: seen)
+        namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.apply(span, begun: begun) } }
+        let directoryKey = parentPrefix + target.name.string + "/"
+        if page.commonPrefixes.contains(where: { $0.utf8.elementsEqual(directoryKey.utf8) }) { return true }
+        guard let upper = span.upper, upper.utf8.lexicographicallyPrecedes((target.name.string + "/").utf8) else {
+            return false
+        }
+        // Many names lie between `name` and `name/`: ask for the directory alone.
+        let own = try await store.list(ListRequest(prefix: directoryKey, limit: 1))
+        return !own.objects.isEmpty || !own.commonPrefixes.isEmpty
+    }
+
+    /// A page of a listing as a span of what is known of the directory. Entries that the kernel cannot show are left out.
+    func span(of page: ListPage, below listingPrefix: String, after lower: String?, seen: Moment) -> KnownEntries.Span {
+        var entries: [KnownEntries.Entry] = []
+        entries.reserveCapacity(page.objects.count + page.commonPrefixes.count)
+        var hidden = 0
+        var objects = page.objects[...]
+        var prefixes = page.commonPrefixes[...]
+        var last: String?
+        // Objects and prefixes come apart, each in order: merge them as the keys go.
+        while objects.first != nil || prefixes.first != nil {
+            let key: String
+            let object: ListedObject?
+            if let first = objects.first,
+                prefixes.first.map({ first.key.string.utf8.lexicographicallyPrecedes($0.utf8) }) ?? true
+            {
+                key = first.key.string
+                object = first
+                objects.removeFirst()
+            } else {
+                key = prefixes.removeFirst()
+                object = nil
+            }
+            last = key
+            if key.utf8.count <= listingPrefix.utf8.count { continue }  // The directory's own marker.
+            guard let name = KeySpace.name(of: key, below: listingPrefix) else {
+                hidden += 1
+                continue
+            }
+            if listingPrefix.utf8.count == keys.prefix.utf8.count, keys.isReserved(name.string) { continue }
+            entries.append(
+                .init(
+                    name: name,
+                    object: object.map { .init(size: $0.size, etag: $0.etag, lastModified: $0.lastModified) }))
+        }
+        if hidden > 0 { reportHidden(hidden, below: listingPrefix) }
+        let upper = page.next == nil ? nil : last.flatMap { String($0.utf8.dropFirst(listingPrefix.utf8.count)) }
+        return .init(lower: lower, upper: upper, seen: seen, entries: entries)
+    }
+
+    /// Says once a directory that it holds keys which the kernel cannot show.
+    private func reportHidden(_ count: Int, below listingPrefix: String) {
+        let isNew = lifecycle.withLock { $0.hiddenNamesReported.insert(listingPrefix).inserted }
+        guard isNew else { return }
+        logger.warning(
+            "\(count) keys below \"\(listingPrefix)\" are hidden: their names are empty, \".\", \"..\", over 255 bytes or hold NUL, which no file can have"
+        )
+    }
+
+    // MARK: Taking the answer in
+
+    /// Makes the tree agree with what the store said of a name, unless the mount knows better since. Returns the inode that
+    /// the name now has.
+    func install(_ resolution: Resolution, as name: FileName, in parent: NodeID, _ namespace: inout Namespace) -> Inode? {
+        guard let directory = namespace[parent]?.directory else { return nil }
+        if let child = namespace.child(name, of: parent)?.inode {
+            let isNewer = child.state.withLock { $0.isLocal || $0.seen > resolution.seen }
+            if isNewer { return child }
+            return replace(child, by: resolution, as: name, in: parent, &namespace)
+        }
+        if let removed = directory.removed[name], removed > resolution.seen { return nil }
+        return makeInode(resolution, as: name, in: parent, number: nil, &namespace)
+    }
+
+    private func replace(
+        _ child: Inode, by resolution: Resolution, as name: FileName, in parent: NodeID, _ namespace: inout Namespace
+    ) -> Inode? {
+        guard let new = state(from: resolution, number: child.number) else {
+            child.state.withLock { $0.isUnlinked = true }
+            namespace.detach(child.node)
+            return nil
+        }
+        let isUpdated = child.state.withLock { state in
+            guard new.attributes.type == child.type else { return false }
+            if child.type != .directory, new.version?.etag != state.version?.etag || new.size != state.size {
+                // Whoever has read from the old version goes on with that: no two versions meet in one handle or in the
+                // kernel's pages. The name gets a new inode, which shows the same number.
+                if state.handles > 0 && (state.hasServedReads || state.staged != nil) { return false }
+                state.reader?.discard()
+                state.reader = nil
+                state.linkTarget = nil
+                if state.handles > 0, let version = new.version { state.reader = makeReader(version) }
+            }
+            var attributes = new.attributes
+            if child.type == .directory {
+                // Entries made or removed here moved the directory's times; nobody stores that.
+                attributes.modificationTime = max(attributes.modificationTime, state.touched ?? attributes.modificationTime)
+                attributes.changeTime = max(attributes.changeTime, state.touched ?? attributes.changeTime)
+            }
+            state.attributes = attributes
+            state.metadata = new.metadata
+            state.size = new.size
+            state.version = new.version
+            state.lastModified = new.lastModified
+            state.seen = new.seen
+            state.isComplete = true
+            return true
+        }
+        if isUpdated { return child }
+        let keepsNumber = new.attributes.type == child.type
+        child.state.withLock { $0.isUnlinked = true }
+        namespace.detach(child.node)
+        return makeInode(resolution, as: name, in: parent, number: keepsNumber ? child.number : nil, &namespace)
+    }
+
+    private func makeInode(
+        _ resolution: Resolution, as name: FileName, in parent: NodeID, number: UInt64?, _ namespace: inout Namespace
+    ) -> Inode? {
+        guard let path = namespace.path(of: name, in: parent) else { return nil }
+        let numbers = namespace.makeNumbers(path: path)
+        guard let state = state(from: resolution, number: number ?? numbers.number) else { return nil }
+        let inode = Inode(node: numbers.id, state: state)
+        namespace.insert(inode, as: name, in: parent)
+        return inode
+    }
+
+    /// An inode's state as the store tells it; nil for what is not there.
+    func state(from resolution: Resolution, number: UInt64) -> Inode.State? {
+        switch resolution {
+        case .absent: return nil
+        case .impliedDirectory(let seen):
+            let implied = StoredAttributes(
+                impliedDirectoryAt: mountedAt, defaults: defaults)
+            return Inode.State(number: number, attributes: implied, seen: seen, isComplete: true)
+        case .object(let info, let key, let seen):
+            var info = info
+            if key.isDirectoryMarker { info.metadata = DirectoryMarkerCoding.decode(info.metadata) }
+            let attributes = StoredAttributes(decoding: info, key: key, defaults: defaults)
+            return Inode.State(
+                number: number, attributes: attributes, size: info.size, metadata: info.metadata,
+                version: ObjectVersion(key: key, etag: info.etag, size: info.size), lastModified: info.lastModified,
+                seen: seen, isComplete: true)
+        }
+    }
+
+    // MARK: Ahead of a walker
+
+    /// Fetches the attributes of the entries behind `name` when somebody stats one entry after the other.
+    func readAttributesAhead(of name: FileName, in parent: NodeID) {
+        let targets: [LookupTarget] = namespace.withLock { namespace in
+            let names: [FileName]? = namespace.updateDirectory(parent) { directory in
+                guard case .present(let entry, _) = directory.known.knowledge(of: name) else { return [] }
+                let known = directory.known
+                let ahead = directory.walk.ask(for: KnownEntries.key(of: entry)) { known.entries(after: $0, limit: $1) }
+                return ahead.map(\.name).filter { directory.prefetched[$0] == nil }
+            }
+            let fresh = freshSince
+            return (names ?? []).compactMap { name in
+                if let child = namespace.child(name, of: parent)?.inode,
+                    child.state.withLock({ $0.isLocal || ($0.isComplete && $0.seen >= fresh) })
+                {
+                    return nil
+                }
+                return LookupTarget(parent: parent, name: name)
+            }
+        }
+        for target in targets where !lookups.isInFlight(target) {
+            Task(priority: .utility) { [self] in
+                let resolution = try? await lookups.value(for: target) { try await self.resolve(target) }
+                guard let resolution else { return }
+                namespace.withLock { namespace in
+                    if namespace.child(target.name, of: parent) != nil {
+                        _ = install(resolution, as: target.name, in: parent, &namespace)
+                        return
+                    }
+                    namespace.updateDirectory(parent) { directory in
+                        if let removed = directory.removed[target.name], removed > resolution.seen { return }
+                        if directory.prefetched.count > 4 * AttributeWalk.largestWindow {
+                            let fresh = self.freshSince
+                            directory.prefetched = directory.prefetched.filter { $0.value.seen >= fresh }
+                        }
+                        directory.prefetched[target.name] = resolution
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+internal import Logging
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `OPEN` and `RELEASE`.
+///
+/// Requests: none where the attributes are known freshly, as they are behind a lookup; else one HEAD. What is read is asked
+/// for with `If-Match` of the version found here. A release stores what a close before it failed to store.
+extension BucketFileSystem {
+    /// Opens what is known freshly.
+    public func openNow(_ node: NodeID, flags: OpenFlags, by caller: Caller) -> Result<OpenReply, Errno>? {
+        guard let inode = namespace.withLock({ $0[node]?.inode }) else { return .failure(.staleNFSFileHandle) }
+        if flags.isWritable || flags.contains(.truncate) {
+            do { try checkWritable() } catch { return .failure(error) }
+        }
+        guard isFresh(inode) else { return nil }
+        guard inode.type == .regular else { return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice) }
+        let needsTruncation = flags.contains(.truncate) && inode.state.withLock { $0.staged != nil }
+        return needsTruncation ? nil : .success(openFresh(inode, flags: flags))
+    }
+
+    /// Opens after asking the store.
+    public func open(_ node: NodeID, flags: OpenFlags, by caller: Caller) async throws(Errno) -> OpenReply {
+        if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
+        let inode = try inode(node)
+        try await refresh(inode)
+        guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice }
+        if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {
+            try await staged.truncate(to: 0)
+            noteWrite(inode)
+            return openFresh(inode, flags: flags.subtracting(.truncate))
+        }
+        return openFresh(inode, flags: flags)
+    }
+
+    private func openFresh(_ inode: Inode, flags: OpenFlags) -> OpenReply {
+        let now = options.clock.wall()
+        let (staged, keepsPages): (StagedFile?, Bool) = inode.state.withLock { state in
+            state.handles += 1
+            if flags.isWritable {
+                state.writers += 1
+                if state.staged == nil {
+                    let isReplaced = flags.contains(.truncate)
+                    state.staged = makeStagedFile(base: isReplaced ? nil : state.version, inode: inode, flags: flags)
+                    if isReplaced {
+                        state.size = 0
+                        state.attributes.modificationTime = now
+                        state.attributes.changeTime = now
+                    }
+                }
+            }
+            if state.reader == nil, let version = state.version { state.reader = makeReader(version) }
+            let keepsPages = state.pageCacheVersion != nil && state.pageCacheVersion == state.version?.etag
+            state.pageCacheVersion = state.version?.etag
+            return (flags.isWritable ? state.staged : nil, keepsPages)
+        }
+        let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)
+        return OpenReply(handle: handles.withLock { $0.add(file) }, keepsPageCache: keepsPages)
+    }
+
+    /// A reader of one version of an object.
+    func makeReader(_ version: ObjectVersion) -> ObjectReader {
+        ObjectReader(version: version, store: store, budget: budget, limits: ReadingLimits(), logger: logger)
+    }
+
+    /// The staging of a file's changes over what is stored of it.
+    ///
+    /// A file opened for writing only is not read back, as a rule: its uploaded parts are dropped from memory. Where it is
+    /// opened for reading as well they are kept on disk until the commit.
+    func makeStagedFile(base: ObjectVersion?, inode: Inode, flags: OpenFlags) -> StagedFile {
+        var limits = WritingLimits(spillDirectory: options.spillDirectory)
+        limits.partSize = options.partSize
+        limits.singlePutThreshold = options.partSize
+        limits.parallelParts = options.parallelParts
+        limits.uploadedParts = flags.isReadable ? .keptOnDisk : .dropped
+        return StagedFile(
+            base: base, store: store, budget: budget, limits: limits, logger: logger,
+            uploadTarget: { [weak inode, weak self] in
+                guard let self, let inode else { return nil }
+                let state = inode.state.withLock { $0 }
+                guard !state.isUnlinked, let key = try? key(of: inode) else { return nil }
+                return try? uploadTarget(for: inode, state, key: key)
+            })
+    }
+
+    /// Releases a handle that leaves nothing to store.
+    public func releaseNow(_ handle: HandleID) -> Bool {
+        guard let file = handles.withLock({ $0.file(handle) }) else { return true }
+        let needsWork = file.inode.state.withLock { state in
+            (file.staged != nil && state.isDirty) || (state.handles == 1 && state.hiddenKey != nil)
+                || (state.isUnlinked && state.staged != nil)
+        }
+        if needsWork { return false }
+        drop(handle)
+        return true
+    }
+
+    /// Releases a handle; what a close could not store is tried once more. What still cannot be stored stays in memory, is
+    /// told in the log, and is tried again with the next close or the unmount.
+    public func release(_ handle: HandleID) async {
+        guard let file = handles.withLock({ $0.file(handle) }) else { return }
+        if file.staged != nil, file.inode.state.withLock({ $0.isDirty }) {
+            do {
+                try await commit(file.inode)
+            } catch {
+                let path = namespace.withLock { $0.path(of: file.inode.node) } ?? "an unlinked file"
+                logger.error(
+                    "\"\(path)\" is closed but not stored (\(error)); its changes are kept in memory and tried again at the next close and at unmount"
+                )
+            }
+        }
+        let (hidden, staged): (ObjectKey?, StagedFile?) = file.inode.state.withLock { state in
+            guard state.handles == 1, state.isUnlinked else { return (nil, nil) }
+            defer {
+                state.hiddenKey = nil
+                state.staged = nil
+            }
+            return (state.hiddenKey, state.staged)
+        }
+        await staged?.discard()
+        if let hidden { try? await store.delete(hidden, if: .none) }
+        drop(handle)
+    }
+
+    private func drop(_ handle: HandleID) {
+        guard let file = handles.withLock({ $0.removeFile(handle) }) else { return }
+        let reader: ObjectReader? = file.inode.state.withLock { state in
+            state.handles -= 1
+            if file.staged != nil {
+                state.writers -= 1
+                if state.writers == 0, !state.isDirty {
+                    if let staged = state.staged { state.size = staged.size }
+                    state.staged = nil
+                }
+            }
+            defer { if state.handles == 0 { state.reader = nil } }
+            return state.reader
+        }
+        reader?.close(file.stream)
+        namespace.withLock { $0.reap(file.inode.node) }
+    }
+}

@@ -1,0 +1,130 @@
+internal import Logging
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `READ`.
+///
+/// Requests: none where the window has the bytes; else what ``ReadWindow`` says, one GET of at least what was asked. Copies:
+/// one, by the kernel, from where the HTTP thread put the bytes. A file that is being changed reads as it is now: staged bytes
+/// from memory, holes as zeros, the rest from the stored version.
+extension BucketFileSystem {
+    private static let zeros = ZeroBytes(count: 1 << 20)
+
+    /// Reads what is in memory.
+    public func readNow(_ handle: HandleID, offset: Int64, length: Int) -> Result<ReadReply, Errno>? {
+        guard let file = handles.withLock({ $0.file(handle) }) else { return .failure(.badFileDescriptor) }
+        guard file.flags.isReadable || file.staged != nil else { return .failure(.badFileDescriptor) }
+        let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
+        guard let staged, staged.isDirty || staged.base == nil else {
+            guard let reader else { return .success(ReadReply()) }
+            guard let reply = reader.readNow(offset: offset, length: length, stream: file.stream) else { return nil }
+            file.inode.state.withLock { $0.hasServedReads = true }
+            return .success(reply)
+        }
+        var reply = ReadReply()
+        let (pieces, base) = staged.versionedContents(of: offset..<offset + Int64(length))
+        for piece in pieces {
+            switch piece {
+            case .bytes(let segment): reply.segments.append(segment)
+            case .zeros(let count): append(zeros: count, to: &reply)
+            case .object(let range):
+                guard let reader, reader.version == base,
+                    let part = reader.readNow(offset: range.lowerBound, length: range.count, stream: file.stream),
+                    part.count == range.count
+                else { return nil }
+                reply.segments.append(contentsOf: part.segments)
+            case .unavailable: return nil
+            }
+        }
+        return .success(reply)
+    }
+
+    /// Reads what must be fetched.
+    public func read(_ handle: HandleID, offset: Int64, length: Int) async throws(Errno) -> ReadReply {
+        guard let file = handles.withLock({ $0.file(handle) }) else { throw .badFileDescriptor }
+        let hadServed = file.inode.state.withLock { state in
+            defer { state.hasServedReads = true }
+            return state.hasServedReads
+        }
+        do {
+            return try await readFetching(file, offset: offset, length: length)
+        } catch let error as StoreError {
+            // The version is gone. Where nothing of it was handed out yet, the new one serves as well.
+            guard error.kind == .preconditionFailed || error.kind == .notFound else {
+                throw errno(for: error, verb: "read")
+            }
+            if !hadServed, await adoptNewVersion(of: file.inode) {
+                return try await perform("read") { try await self.readFetching(file, offset: offset, length: length) }
+            }
+            logger.warning("read: \(error): the object was replaced or removed since it was opened")
+            throw .staleNFSFileHandle
+        } catch {
+            throw error as? Errno ?? (error is CancellationError ? .interrupted : .ioError)
+        }
+    }
+
+    private func readFetching(_ file: OpenFile, offset: Int64, length: Int) async throws -> ReadReply {
+        let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
+        guard let staged, staged.isDirty || staged.base == nil else {
+            guard let reader else { return ReadReply() }
+            return try await reader.read(offset: offset, length: length, stream: file.stream)
+        }
+        let (pieces, base) = try await staged.load(offset..<offset + Int64(length))
+        var reply = ReadReply()
+        for piece in pieces {
+            switch piece {
+            case .bytes(let segment): reply.segments.append(segment)
+            case .zeros(let count): append(zeros: count, to: &reply)
+            case .object(let range):
+                guard let base else { throw Errno.ioError }
+                let reader = self.reader(of: file.inode, for: base)
+                let part = try await reader.read(offset: range.lowerBound, length: range.count, stream: file.stream)
+                guard part.count == range.count else { throw Errno.ioError }
+                reply.segments.append(contentsOf: part.segments)
+            case .unavailable: throw Errno.ioError
+            }
+        }
+        return reply
+    }
+
+    /// Goes over to the object's present version, where no handle has been given bytes of another.
+    private func adoptNewVersion(of inode: Inode) async -> Bool {
+        inode.state.withLock { state in
+            state.seen = options.clock.monotonic().earlier(by: 1e6)
+            state.hasServedReads = false
+        }
+        do { try await refresh(inode) } catch { return false }
+        let isLinked = inode.state.withLock { state in
+            state.hasServedReads = true
+            return !state.isUnlinked
+        }
+        if isLinked {
+            lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: 0, length: 0)
+        }
+        return isLinked
+    }
+
+    private func append(zeros count: Int, to reply: inout ReadReply) {
+        var count = count
+        while count > 0 {
+            let run = min(count, Self.zeros.bytes.count)
+            reply.segments.append(
+                .init(bytes: UnsafeRawBufferPointer(rebasing: Self.zeros.bytes[..<run]), owner: Self.zeros))
+            count -= run
+        }
+    }
+}
+
+/// Zeros to answer holes with: never written, so its pages are the system's one zero page.
+private final class ZeroBytes: @unchecked Sendable {
+    let bytes: UnsafeRawBufferPointer
+
+    init(count: Int) {
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
+        memory.initializeMemory(as: UInt8.self, repeating: 0)
+        bytes = UnsafeRawBufferPointer(memory)
+    }
+
+    deinit { bytes.deallocate() }
+}

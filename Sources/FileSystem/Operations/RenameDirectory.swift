@@ -1,0 +1,160 @@
+internal import ObjectStore
+internal import SystemPackage
+import Synchronization
+
+/// `RENAME` of a directory with all that is below it.
+///
+/// Every object is copied to its new key, many at once; when the last copy stands, the old keys are deleted, a thousand a
+/// request. At every instant each file is present under at least one name. A failed copy takes back what was copied and leaves
+/// the directory as it was. Requests: one LIST a thousand objects, one CopyObject an object, one DeleteObjects a thousand.
+///
+/// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
+extension BucketFileSystem {
+    func renameDirectory(_ move: Move) async throws(Errno) {
+        try await perform("rename") {
+            try await self.treeShape.lock(exclusive: true)
+            defer { self.treeShape.unlock(exclusive: true) }
+            guard self.namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === move.inode }) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            let oldKey = try self.key(of: move.inode)
+            let path = try self.path(of: move.newName, in: move.newParent)
+            let newKey = self.keys.directoryKey(path)
+            if let target = move.target { try await self.checkEmpty(target) }
+            try await self.storeStreams(below: move.inode)
+            try await self.keepDirectory(move.parent)
+            try await self.moveTree(from: oldKey, to: newKey, directory: move.inode)
+            self.noteMoved(move, from: oldKey, to: newKey)
+        }
+    }
+
+    /// Ends the uploads under way below a directory: they are bound to their keys.
+    private func storeStreams(below directory: Inode) async throws {
+        let inodes = namespace.withLock { $0.subtree(of: directory.node) }.map(\.inode)
+        for inode in inodes where inode.state.withLock({ $0.staged?.isStreaming ?? false }) {
+            try await inode.gate.withLock { try await commitHoldingGate(inode) }
+        }
+    }
+
+    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode) async throws {
+        // Objects that another host adds under the old name meanwhile are found by listing again; a few rounds are enough for
+        // all but somebody who keeps adding, and what he adds then simply stays under the old name.
+        for round in 0..<3 {
+            let found = try await listAll(below: old)
+            if found.isEmpty, round > 0 { return }
+            for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
+                throw Errno.fileNameTooLong
+            }
+            if round == 0 {
+                let state = directory.state.withLock { $0 }
+                let (stored, metadata) = try await putMarker(
+                    new, attributes: state.attributes, merging: state.metadata, if: .none)
+                directory.state.withLock { state in
+                    state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
+                    state.metadata = metadata
+                }
+            }
+            try await copyAll(found.filter { $0.key != old }, from: old, to: new)
+            try await deleteAll(found.map(\.key) + (round == 0 ? [old] : []))
+        }
+    }
+
+    private func newPath(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> String {
+        (String(new.string.utf8.dropFirst(keys.prefix.utf8.count)) ?? "")
+            + (String(key.string.utf8.dropFirst(old.utf8Count)) ?? "")
+    }
+
+    private func renamed(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> ObjectKey {
+        ObjectKey(new.string + (String(key.string.utf8.dropFirst(old.utf8Count)) ?? ""))
+    }
+
+    private func listAll(below prefix: ObjectKey) async throws(StoreError) -> [ListedObject] {
+        var found: [ListedObject] = []
+        var next: ListContinuation?
+        repeat {
+            let page = try await store.list(ListRequest(prefix: prefix.string, continuation: next))
+            found.append(contentsOf: page.objects)
+            next = page.next
+        } while next != nil
+        return found
+    }
+
+    private func copyAll(_ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey) async throws {
+        let copied = CopiedKeys()
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                var next = 0
+                while next < objects.count {
+                    if next >= options.parallelCopies { try await group.next() }
+                    let object = objects[next]
+                    next += 1
+                    let destination = renamed(object.key, from: old, to: new)
+                    group.addTask {
+                        try await self.copyOne(object, to: destination)
+                        copied.note(destination)
+                    }
+                }
+                try await group.waitForAll()
+            }
+        } catch {
+            let keys = copied.all
+            // Taken back in a task of its own: the one at hand may have been interrupted.
+            await Task { try? await self.deleteAll(keys + [new]) }.value
+            throw error
+        }
+    }
+
+    private func copyOne(_ object: ListedObject, to destination: ObjectKey) async throws {
+        let version = ObjectVersion(key: object.key, etag: object.etag, size: object.size)
+        do throws(StoreError) {
+            _ = try await ServerCopy(store: store, parallel: 4).copy(version, to: destination)
+        } catch {
+            guard object.key.isDirectoryMarker, object.size == 0, error.kind == .notFound else { throw error }
+            // Some stores list markers that they cannot copy: put a new one with the same headers.
+            let info = try await store.head(object.key)
+            _ = try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none)
+        }
+    }
+
+    private func deleteAll(_ keys: [ObjectKey]) async throws {
+        var rest = keys[...]
+        while !rest.isEmpty {
+            let failures = try await store.delete(Array(rest.prefix(1000)))
+            if let first = failures.first { throw first }
+            rest = rest.dropFirst(1000)
+        }
+    }
+
+    /// The tree follows the bucket: every inode below has a new key.
+    private func noteMoved(_ move: Move, from old: ObjectKey, to new: ObjectKey) {
+        let now = options.clock.monotonic()
+        namespace.withLock { namespace in
+            if let target = move.target {
+                target.state.withLock { $0.isUnlinked = true }
+            }
+            namespace.move(move.inode.node, to: move.newName, in: move.newParent)
+            _ = namespace.updateDirectory(move.parent) { $0.noteRemoved(move.name, at: now) }
+            _ = namespace.updateDirectory(move.newParent) { $0.noteStored(move.newName, nil) }
+            for node in namespace.subtree(of: move.inode.node) {
+                node.inode.state.withLock { state in
+                    guard let version = state.version, version.key.hasPrefix(old.string) else { return }
+                    let moved = ObjectVersion(
+                        key: renamed(version.key, from: old, to: new), etag: version.etag, size: version.size)
+                    state.version = moved
+                    state.reader?.moved(to: moved)
+                    _ = state.staged?.rebase(to: moved)
+                }
+                _ = namespace.updateDirectory(node.inode.node) { $0.prefetched.removeAll() }
+            }
+        }
+    }
+}
+
+/// The copies that stand so far.
+private final class CopiedKeys: Sendable {
+    private let keys = Mutex<[ObjectKey]>([])
+
+    var all: [ObjectKey] { keys.withLock { $0 } }
+
+    func note(_ key: ObjectKey) { keys.withLock { $0.append(key) } }
+}

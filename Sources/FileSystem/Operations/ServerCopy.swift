@@ -1,0 +1,75 @@
+internal import ObjectStore
+
+/// Copies an object inside the bucket, without its bytes coming here.
+///
+/// Requests: one CopyObject up to the store's limit for one copy (5 GiB); above it a multipart upload of UploadPartCopy
+/// ranges, several at once, and a HEAD for the headers that have to be carried along. Under the condition that the source
+/// still is the version known.
+struct ServerCopy: Sendable {
+    /// The bucket.
+    let store: any ObjectStore
+    /// Ranges on their way at once.
+    let parallel: Int
+
+    /// A range of a copy in parts: 1 GiB keeps the parts of the largest object below 10,000 and each request short.
+    private static let range: Int64 = 1 << 30
+
+    /// Copies a version to `destination`.
+    func copy(
+        _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
+        if precondition: Precondition = .none
+    ) async throws(StoreError) -> StoredObject {
+        if source.size <= store.features.maximumPartSize {
+            return try await store.copy(
+                CopyRequest(
+                    source: source.key, sourceMatches: source.etag, destination: destination, precondition: precondition,
+                    metadata: metadata))
+        }
+        let headers: ObjectMetadata
+        switch metadata {
+        case .replace(let new): headers = new
+        case .keep: headers = try await store.head(source.key).metadata
+        }
+        let upload = try await store.createUpload(destination, metadata: headers)
+        do {
+            let parts = try await copyParts(source, upload)
+            return try await store.completeUpload(upload, parts: parts, if: precondition)
+        } catch {
+            try? await store.abortUpload(upload)
+            throw error
+        }
+    }
+
+    private func copyParts(_ source: ObjectVersion, _ upload: MultipartUpload) async throws(StoreError) -> [UploadedPart] {
+        let count = Int((source.size + Self.range - 1) / Self.range)
+        let results = await withTaskGroup(of: Result<UploadedPart, StoreError>.self) { group in
+            var next = 0
+            func add() {
+                guard next < count else { return }
+                let start = Int64(next) * Self.range
+                let range = start..<min(source.size, start + Self.range)
+                let number = next + 1
+                next += 1
+                group.addTask {
+                    do throws(StoreError) {
+                        return .success(
+                            try await store.copyPart(
+                                upload, number: number, from: source.key, range: range, ifMatch: source.etag))
+                    } catch {
+                        return .failure(error)
+                    }
+                }
+            }
+            for _ in 0..<parallel { add() }
+            var results: [Result<UploadedPart, StoreError>] = []
+            while let result = await group.next() {
+                results.append(result)
+                if case .success = result { add() }
+            }
+            return results
+        }
+        var parts: [UploadedPart] = []
+        for result in results { parts.append(try result.get()) }
+        return parts.sorted { $0.number < $1.number }
+    }
+}

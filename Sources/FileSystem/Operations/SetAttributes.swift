@@ -1,0 +1,175 @@
+internal import ObjectStore
+public import SystemPackage
+import Synchronization
+
+/// `SETATTR` and the extended attributes.
+///
+/// Requests: none for a file that is open with unstored changes: they go with its commit, in the same PUT. Else one
+/// CopyObject onto itself (a directory: one PUT of its marker). A change of size of a file that nobody has open is stored at
+/// once: what is kept is copied inside the store.
+extension BucketFileSystem {
+    /// `SETATTR`
+    public func setAttributes(of node: NodeID, handle: HandleID?, to changes: AttributeChanges, by caller: Caller)
+        async throws(Errno) -> (FileAttributes, lifetime: Double)
+    {
+        try checkWritable(orOpen: handle)
+        let inode = try inode(node)
+        try await refresh(inode)
+        if let size = changes.size { try await setSize(of: inode, to: size) }
+        let now = options.clock.wall()
+        let changesAttributes =
+            changes.permissions != nil || changes.owner != nil || changes.group != nil || changes.accessTime != nil
+            || changes.modificationTime != nil
+        if changesAttributes {
+            try await change(inode, verb: "setattr") { attributes throws(Errno) in
+                if let permissions = changes.permissions { attributes.permissions = permissions & 0o7777 }
+                if let owner = changes.owner { attributes.owner = owner }
+                if let group = changes.group { attributes.group = group }
+                if let time = changes.accessTime { attributes.accessTime = time.value(now: now) }
+                if let time = changes.modificationTime { attributes.modificationTime = time.value(now: now) }
+                attributes.changeTime = now
+            }
+        }
+        return reply(inode)
+    }
+
+    private func checkWritable(orOpen handle: HandleID?) throws(Errno) {
+        if options.isReadOnly { throw .readOnlyFileSystem }
+        if handle == nil { try checkWritable() }
+    }
+
+    private func setSize(of inode: Inode, to size: Int64) async throws(Errno) {
+        guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .invalidArgument }
+        guard size >= 0 else { throw .invalidArgument }
+        // A writer of its own, so that no release takes the staging away meanwhile.
+        let staged: StagedFile = inode.state.withLock { state in
+            state.handles += 1
+            state.writers += 1
+            if state.reader == nil, let version = state.version { state.reader = makeReader(version) }
+            let staged = state.staged ?? makeStagedFile(base: state.version, inode: inode, flags: .readWrite)
+            state.staged = staged
+            return staged
+        }
+        var failure: Errno?
+        do {
+            if staged.size != size {
+                try await staged.truncate(to: size)
+                noteWrite(inode)
+            }
+            // Other writers' close will store it; without any, this call has to.
+            if inode.state.withLock({ $0.writers == 1 }) { try await commit(inode) }
+        } catch {
+            failure = error
+        }
+        inode.state.withLock { state in
+            state.handles -= 1
+            state.writers -= 1
+            if state.writers == 0, !state.isDirty {
+                state.size = staged.size
+                state.staged = nil
+            }
+            if state.handles == 0 { state.reader = nil }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Changes stored attributes: at once, or with the commit of an open file.
+    func change(
+        _ inode: Inode, verb: String, _ body: (inout StoredAttributes) throws(Errno) -> Void
+    ) async throws(Errno) {
+        let (isDeferred, old): (Bool, StoredAttributes) = try inode.state.withLock { state throws(Errno) in
+            let old = state.attributes
+            try body(&state.attributes)
+            do {
+                _ = try state.attributes.metadata(merging: state.metadata)
+            } catch {
+                state.attributes = old
+                throw .noSpace
+            }
+            if inode.type == .directory { state.touched = nil }
+            state.hasUnstoredAttributes = !state.isUnlinked
+            return (state.writers > 0 || state.isUnlinked, old)
+        }
+        if isDeferred { return }
+        do {
+            try await perform(verb) {
+                try await self.treeShape.lock(exclusive: false)
+                defer { self.treeShape.unlock(exclusive: false) }
+                try await inode.gate.withLock {
+                    // Whoever came before may have stored these along with his own.
+                    guard inode.state.withLock({ $0.hasUnstoredAttributes && !$0.isUnlinked }) else { return }
+                    if inode.type != .directory, inode.state.withLock({ $0.isNeverStored }) { return }
+                    try await self.storeAttributes(of: inode, key: try self.key(of: inode))
+                }
+            }
+        } catch {
+            inode.state.withLock { state in
+                state.attributes = old
+                state.hasUnstoredAttributes = false
+                state.seen = options.clock.monotonic().earlier(by: 1e6)
+            }
+            throw error
+        }
+    }
+
+    // MARK: Extended attributes
+
+    /// `GETXATTR`
+    public func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8] {
+        let inode = try inode(node)
+        try await refresh(inode)
+        let attributes = inode.state.withLock { $0.attributes.extendedAttributes }
+        guard attributes.entries != nil else { throw .ioError }
+        guard let value = attributes[name] else { throw .noData }
+        return value
+    }
+
+    /// `LISTXATTR`
+    public func extendedAttributeNames(of node: NodeID) async throws(Errno) -> [String] {
+        let inode = try inode(node)
+        try await refresh(inode)
+        guard let entries = inode.state.withLock({ $0.attributes.extendedAttributes.entries }) else { throw .ioError }
+        return entries.map(\.name)
+    }
+
+    /// `SETXATTR`
+    public func setExtendedAttribute(
+        _ name: String, of node: NodeID, to value: [UInt8], mustCreate: Bool, mustReplace: Bool, by caller: Caller
+    ) async throws(Errno) {
+        try checkWritable()
+        let inode = try inode(node)
+        try await refresh(inode)
+        let now = options.clock.wall()
+        try await change(inode, verb: "setxattr") { attributes throws(Errno) in
+            guard let entries = attributes.extendedAttributes.entries else { throw .ioError }
+            let isThere = entries.contains { $0.name.utf8.elementsEqual(name.utf8) }
+            if mustCreate, isThere { throw .fileExists }
+            if mustReplace, !isThere { throw .noData }
+            _ = attributes.extendedAttributes.set(name, to: value)
+            attributes.changeTime = now
+        }
+    }
+
+    /// `REMOVEXATTR`
+    public func removeExtendedAttribute(_ name: String, of node: NodeID, by caller: Caller) async throws(Errno) {
+        try checkWritable()
+        let inode = try inode(node)
+        try await refresh(inode)
+        let now = options.clock.wall()
+        try await change(inode, verb: "removexattr") { attributes throws(Errno) in
+            guard attributes.extendedAttributes.entries != nil else { throw .ioError }
+            guard attributes.extendedAttributes[name] != nil else { throw .noData }
+            _ = attributes.extendedAttributes.set(name, to: nil)
+            attributes.changeTime = now
+        }
+    }
+}
+
+extension AttributeChanges.Time {
+    func value(now: Timestamp) -> Timestamp {
+        switch self {
+        case .now: now
+        case .at(let time): time
+        }
+    }
+}

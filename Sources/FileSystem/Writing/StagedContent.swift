@@ -1,0 +1,163 @@
+import ObjectStore
+import SystemPackage
+
+/// The state of a ``StagedFile``: what it holds and how far its upload is. A value, kept under the file's lock; its methods
+/// copy bytes in memory and do no other work.
+struct StagedContent: Sendable {
+    /// What became of a write.
+    enum Placement: Sendable {
+        /// All bytes are taken.
+        case done
+        /// A block of at least this capacity is needed first; `progress` is the state's count of that moment.
+        case needsBlock(capacity: Int, progress: UInt64)
+        /// The writer is far enough ahead of its own upload: to be tried again after `progress` has grown.
+        case mustWait(progress: UInt64)
+        /// Bytes are concerned that only an upload under way has.
+        case needsUploadedBytes
+        /// No.
+        case failed(Errno)
+    }
+
+    /// A commit of which nobody knows whether it took effect.
+    struct Unsettled: Sendable {
+        var map: ExtentMap
+        var pinned: PinnedExtents
+        var target: UploadTarget
+    }
+
+    var map: ExtentMap
+    var base: ObjectVersion?
+    /// The block in memory that the next bytes go to.
+    var tail: StagingBlock?
+    /// The block on disk that the next bytes of a sequential writer go to.
+    var spillTail: StagingBlock?
+    var spill: SpillFile?
+    /// The last unbroken run of writes.
+    var run: Range<Int64> = 0..<0
+    var stream = StreamingUpload()
+    var isCommitting = false
+    var isDiscarded = false
+    var unsettled: Unsettled?
+    /// Grows whenever something happened that somebody may wait for.
+    var progress: UInt64 = 0
+    private var blocksMade = 0
+
+    init(base: ObjectVersion?) {
+        self.base = base
+        map = ExtentMap(objectSize: base?.size ?? 0)
+    }
+
+    var isDirty: Bool {
+        guard let base else { return true }
+        return !map.isUnchanged(fromBaseOf: base.size)
+    }
+
+    /// Why bytes cannot be written at `offset`; nil where they can.
+    func refusal(of count: Int, at offset: Int64, limit: Int64) -> Errno? {
+        if offset < 0 { return .invalidArgument }
+        let (end, overflow) = offset.addingReportingOverflow(Int64(count))
+        return overflow || end > limit ? .fileTooLarge : nil
+    }
+
+    /// Puts bytes into memory: over staged bytes in place where nobody reads them, else into the tail and then `fresh`.
+    mutating func place(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, fresh: StagingBlock?, limits: WritingLimits, limit: Int64
+    ) -> Placement {
+        guard !bytes.isEmpty else { return .done }
+        if let refusal = refusal(of: bytes.count, at: offset, limit: limit) { return .failed(refusal) }
+        let range = offset..<offset + Int64(bytes.count)
+        if offset == run.upperBound, stream.backlog(to: offset) > limits.streamingWindow {
+            return .mustWait(progress: progress)
+        }
+        var inPlace: [Extent] = []
+        if offset < map.size {
+            if map.hasUploadedBytes(in: range) { return .needsUploadedBytes }
+            for extent in map.slice(range) {
+                if case .staged(let block, _) = extent.source, block.isWritableInPlace { inPlace.append(extent) }
+            }
+        }
+        let needed = bytes.count - inPlace.reduce(0) { $0 + Int($1.count) }
+        let available = (tail?.room ?? 0) + (fresh?.room ?? 0)
+        if needed > available {
+            let step = limits.blockSizes[min(blocksMade, limits.blockSizes.count - 1)]
+            return .needsBlock(capacity: max(step, needed - (tail?.room ?? 0)), progress: progress)
+        }
+
+        var position = offset
+        for extent in inPlace {
+            add(bytes, from: position, to: extent.start, offset: offset, fresh: fresh)
+            if case .staged(let block, let at) = extent.source {
+                copy(bytes, Int(extent.start - offset), to: block, at: at, count: Int(extent.count))
+            }
+            position = extent.end
+        }
+        add(bytes, from: position, to: range.upperBound, offset: offset, fresh: fresh)
+        wrote(range)
+        return .done
+    }
+
+    /// Notes that bytes of `range` were written.
+    mutating func wrote(_ range: Range<Int64>) {
+        stream.changed(range)
+        if range.lowerBound == run.upperBound, !run.isEmpty {
+            run = run.lowerBound..<range.upperBound
+        } else if range.upperBound > run.upperBound {
+            run = range
+        }
+    }
+
+    private mutating func add(
+        _ bytes: UnsafeRawBufferPointer, from lower: Int64, to upper: Int64, offset: Int64, fresh: StagingBlock?
+    ) {
+        var lower = lower
+        while lower < upper {
+            if tail == nil || tail!.room == 0 {
+                tail = fresh
+                blocksMade += 1
+            }
+            let block = tail!
+            let count = min(block.room, Int(upper - lower))
+            copy(bytes, Int(lower - offset), to: block, at: block.used, count: count)
+            map.write(lower..<lower + Int64(count), .staged(block, offset: block.used))
+            block.used += count
+            lower += Int64(count)
+        }
+    }
+
+    private func copy(_ bytes: UnsafeRawBufferPointer, _ from: Int, to block: StagingBlock, at: Int, count: Int) {
+        let target = UnsafeMutableRawBufferPointer(rebasing: block.memory![at..<at + count])
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[from..<from + count]))
+    }
+
+    /// Sets the size.
+    mutating func truncate(to size: Int64, limit: Int64) -> Placement {
+        if let refusal = refusal(of: 0, at: size, limit: limit) { return .failed(refusal) }
+        let isCutApart = stream.slots.contains { slot in
+            slot.range.lowerBound < size && size < slot.range.upperBound
+                && map.hasUploadedBytes(in: slot.range.lowerBound..<size)
+        }
+        if isCutApart { return .needsUploadedBytes }
+        map.truncate(to: size)
+        stream.cut(to: size)
+        if run.upperBound > size { run = run.lowerBound < size ? run.lowerBound..<size : 0..<0 }
+        if size == 0 { forgetTails() }
+        return .done
+    }
+
+    /// Bytes written from here on go to new blocks, small ones at first.
+    mutating func forgetTails() {
+        tail = nil
+        spillTail = nil
+        blocksMade = 0
+    }
+
+    /// `snapshot`, an earlier state of the map, has been stored as `version`.
+    mutating func stored(_ snapshot: ExtentMap, as version: ObjectVersion) {
+        map = map.settled(over: snapshot)
+        base = version
+        run = 0..<0
+        stream.reset()
+        unsettled = nil
+        forgetTails()
+    }
+}

@@ -1,0 +1,444 @@
+import Logging
+import ObjectStore
+import Synchronization
+import SystemPackage
+
+/// The content of one open file that is being written: staged bytes over a stored version, and the way into the bucket.
+///
+/// **Problem.** Objects are stored whole. A program writes where and when it likes, reads back what it wrote, and expects a
+/// write to cost a memcpy; the bucket shall see a file whole or not at all (promise 2), a big file shall be on its way
+/// before `close`, memory is bounded (promise 7), and a failed upload must not lose a byte.
+///
+/// **Design.** ``StagedContent``, a value under one lock, holds an ``ExtentMap``: each byte is staged, a zero, or in the base
+/// version. Writes go to blocks of budgeted memory, and to a nameless file on disk (``SpillFile``) when the budget is
+/// used up. ``commit(key:metadata:if:readBase:)`` pins a snapshot, asks ``UploadPlan`` and lets ``UploadRun`` do it, with
+/// the lock free: writes that come meanwhile go to other bytes, and stay dirty for the next commit. When it fails, all is as
+/// dirty as before.
+///
+/// **Streaming.** ``StreamingUpload`` picks the parts that a sequential writer left behind; they are sent while it goes on.
+/// What to do with their bytes is a choice between evils, for no store gives back a part of an upload that is not
+/// completed. Kept in memory they would fill it. Dropped, a program that reads back or patches what it wrote (pack files,
+/// zip and mp4 headers) can only be served by completing the upload early, and others then see half a file. So they are moved to the
+/// spill file, from memory to the page cache, after the store has them and off the writer's path; a writer who waits
+/// for memory waits for its own parts and so runs at the network's pace. Dropped they are where the disk has less than
+/// ``WritingLimits/minimumFreeDisk`` free, or where the opener asked for it (``WritingLimits/UploadedParts/dropped``), for
+/// files that will not be read. Then, and only then, a read, a write or a cut inside a dropped part completes the upload as
+/// the file stands, under the target's precondition, and goes on from there as a change of the new version.
+///
+/// **Contract.** An upload is bound to key and metadata from its first part on. `uploadTarget` is asked then. A commit
+/// tells in ``CommitResult/metadata`` what was really stored; if that is not what the caller wants he rewrites it by a copy
+/// onto itself. To rename a file that has a streamed upload, commit it under the old name first: a commit to another key
+/// sends all again, and fails if bytes are only in the upload. A caller who gives a precondition takes its ETag from
+/// ``base`` when he calls, because an early completion changes that.
+///
+/// **Locks.** One, of this file. Under it the budget's and the spill file's are taken, never the other way round, and never is it held
+/// over a request, the disk, or an allocation that may ask reclaimers.
+final class StagedFile: Sendable {
+    let store: any ObjectStore
+    let budget: MemoryBudget
+    let limits: WritingLimits
+    let logger: Logger
+    private let uploadTarget: (@Sendable () -> UploadTarget?)?
+    let state: Mutex<StagedContent>
+    let waiters = Mutex(Waiters())
+
+    struct Waiters {
+        var next: UInt64 = 0
+        var continuations: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    }
+
+    /// A file whose content is `base`, or an empty one that has never been stored.
+    ///
+    /// - Parameter uploadTarget: what an upload that begins before the commit makes; asked once for each, when its first part is
+    ///   full, without a lock. Nil, or an answer of nil: nothing is sent before the commit.
+    init(
+        base: ObjectVersion?, store: any ObjectStore, budget: MemoryBudget, limits: WritingLimits, logger: Logger,
+        uploadTarget: (@Sendable () -> UploadTarget?)? = nil
+    ) {
+        precondition(!limits.blockSizes.isEmpty)
+        self.store = store
+        self.budget = budget
+        self.limits = limits
+        self.logger = logger
+        self.uploadTarget = uploadTarget
+        state = Mutex(StagedContent(base: base))
+    }
+
+    deinit {
+        // No task of the file runs any more: each holds it. What an owner forgot to discard is not left in the bucket.
+        if let session = state.withLock({ $0.stream.session }) {
+            let store = store
+            Task { try? await store.abortUpload(session.upload) }
+        }
+    }
+
+    // MARK: Asking
+
+    /// The file's size in bytes.
+    var size: Int64 { state.withLock { $0.map.size } }
+
+    /// Whether there is something to store: the content is not the base's, or there is no base.
+    var isDirty: Bool { state.withLock { $0.isDirty } }
+
+    /// The version that the content builds on; nil where the file has never been stored.
+    var base: ObjectVersion? { state.withLock { $0.base } }
+
+    /// Whether parts are being sent, or have been, ahead of the commit. A rename then commits first.
+    var isStreaming: Bool { state.withLock { $0.stream.session != nil || $0.stream.isBusy } }
+
+    /// The same content is now under another name or version, as after a rename on the bucket. False, and nothing done,
+    /// during a commit, or where the sizes differ.
+    func rebase(to version: ObjectVersion) -> Bool {
+        state.withLock { state in
+            guard !state.isCommitting, state.base?.size == version.size else { return false }
+            state.base = version
+            return true
+        }
+    }
+
+    // MARK: Writing
+
+    /// Writes from memory to memory: all bytes or none. Nil where that takes disk, network or waiting: ask
+    /// ``write(at:_:)``. One copy of the bytes.
+    ///
+    /// Errors: EFBIG beyond the store's largest object, EINVAL for a negative offset.
+    func writeNow(at offset: Int64, _ bytes: UnsafeRawBufferPointer) -> Result<Int, Errno>? {
+        placeNow(bytes, at: offset)
+    }
+
+    /// Writes at the end as it is at that moment.
+    func appendNow(_ bytes: UnsafeRawBufferPointer) -> Result<Int, Errno>? { placeNow(bytes, at: nil) }
+
+    /// Writes all bytes. Waits for the file's own parts where memory is short, goes to the disk where there are none.
+    ///
+    /// Errors: as ``writeNow(at:_:)``; ENOSPC or EIO of the disk; EINTR when the task is cancelled; those of a commit where an upload has to
+    /// be completed first. Nothing is written then.
+    func write(at offset: Int64, _ bytes: [UInt8]) async throws(Errno) -> Int {
+        try await place(bytes, at: offset)
+    }
+
+    /// Writes at the end as it is at the moment when the bytes are taken.
+    func append(_ bytes: [UInt8]) async throws(Errno) -> Int { try await place(bytes, at: nil) }
+
+    /// Sets the size, from memory; nil where an upload has to be completed first.
+    func truncateNow(to size: Int64) -> Result<Void, Errno>? {
+        switch state.withLock({ $0.truncate(to: size, limit: store.features.maximumObjectSize) }) {
+        case .done: .success(())
+        case .failed(let error): .failure(error)
+        case .needsBlock, .mustWait, .needsUploadedBytes: nil
+        }
+    }
+
+    /// Sets the size: growing adds zeros, what shrinking cuts off is gone for good.
+    ///
+    /// Errors: EFBIG, EINVAL; those of a commit where an upload has to be completed first.
+    func truncate(to size: Int64) async throws(Errno) {
+        while true {
+            if let result = truncateNow(to: size) {
+                await trimSpill()
+                return try result.get()
+            }
+            try await completeEarly()
+        }
+    }
+
+    private func placeNow(_ bytes: UnsafeRawBufferPointer, at offset: Int64?) -> Result<Int, Errno>? {
+        var fresh: StagingBlock?
+        // The second round has its block, unless another writer was quicker; then the slow path may sort it out.
+        for _ in 0..<3 {
+            switch placeOnce(bytes, at: offset, fresh: fresh) {
+            case .done: return .success(bytes.count)
+            case .failed(let error): return .failure(error)
+            case .needsUploadedBytes, .mustWait: return nil
+            case .needsBlock(let capacity, _):
+                guard let block = StagingBlock.inMemory(capacity: capacity, budget: budget) else { return nil }
+                fresh = block
+            }
+        }
+        return nil
+    }
+
+    private func place(_ bytes: [UInt8], at offset: Int64?) async throws(Errno) -> Int {
+        var fresh: StagingBlock?
+        while true {
+            if Task.isCancelled { throw .interrupted }
+            let placement = bytes.withUnsafeBytes { placeOnce($0, at: offset, fresh: fresh) }
+            switch placement {
+            case .done: return bytes.count
+            case .failed(let error): throw error
+            case .needsUploadedBytes: try await completeEarly()
+            case .mustWait(let progress): await wait { $0.progress != progress || $0.stream.inFlight == 0 }
+            case .needsBlock(let capacity, let progress):
+                // Given back first: two blocks at once may be more than there is.
+                fresh = nil
+                fresh = StagingBlock.inMemory(capacity: capacity, budget: budget)
+                if fresh != nil { continue }
+                if state.withLock({ $0.stream.inFlight > 0 }) {
+                    await wait { $0.progress != progress || $0.stream.inFlight == 0 }
+                } else {
+                    let isDone = await withTaskExecutorPreference(DiskExecutor.shared) {
+                        await self.spill(bytes, at: offset)
+                    }
+                    if try isDone.get() { return bytes.count }
+                }
+            }
+        }
+    }
+
+    private func placeOnce(_ bytes: UnsafeRawBufferPointer, at offset: Int64?, fresh: StagingBlock?)
+        -> StagedContent.Placement
+    {
+        let features = store.features
+        let (placement, jobs) = state.withLock { state in
+            let placement = state.place(
+                bytes, at: offset ?? state.map.size, fresh: fresh, limits: limits, limit: features.maximumObjectSize)
+            guard case .done = placement else { return (placement, [StreamingJob]()) }
+            return (placement, self.jobs(&state, features))
+        }
+        start(jobs)
+        return placement
+    }
+
+    /// Writes to the disk; false where the file is such that this must not be: start over.
+    private func spill(_ bytes: [UInt8], at offset: Int64?) async -> Result<Bool, Errno> {
+        do throws(Errno) {
+            return .success(try spillWaiting(bytes, at: offset))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func spillWaiting(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Bool {
+        let features = store.features
+        let file = try spillFile()
+        // Space is taken under the lock, filled without it, and named by an extent under it: nobody sees it half written.
+        let (block, position) = state.withLock { state in
+            let at = offset ?? state.map.size
+            let isSequential = at == state.run.upperBound
+            if isSequential, let tail = state.spillTail, tail.room >= bytes.count {
+                let start = tail.used
+                tail.used += bytes.count
+                return (tail, start)
+            }
+            let block = StagingBlock.onDisk(
+                file, capacity: isSequential ? max(limits.spillBlockSize, bytes.count) : bytes.count)
+            block.used = bytes.count
+            if isSequential { state.spillTail = block }
+            return (block, 0)
+        }
+        guard case .disk(_, let diskOffset) = block.storage else { return false }
+        do throws(SpillError) {
+            let offset = diskOffset + Int64(position)
+            try bytes.withUnsafeBufferPointer { buffer throws(SpillError) in
+                try file.write(UnsafeRawBufferPointer(buffer), at: offset)
+            }
+        } catch {
+            logger.error(
+                "the spill file cannot be written",
+                metadata: ["directory": "\(limits.spillDirectory)", "error": "\(error.errno)"])
+            throw error.errno
+        }
+        let (refusal, isDone, jobs) = state.withLock { state -> (Errno?, Bool, [StreamingJob]) in
+            let at = offset ?? state.map.size
+            if let refusal = state.refusal(of: bytes.count, at: at, limit: features.maximumObjectSize) {
+                return (refusal, false, [])
+            }
+            let range = at..<at + Int64(bytes.count)
+            if state.map.hasUploadedBytes(in: range) { return (nil, false, []) }
+            state.map.write(range, .staged(block, offset: position))
+            state.wrote(range)
+            return (nil, true, self.jobs(&state, features))
+        }
+        if let refusal { throw refusal }
+        start(jobs)
+        file.trim(above: limits.spillSlack)
+        return isDone
+    }
+
+    /// The spill file, made when it is first needed: 1 open(2).
+    func spillFile() throws(Errno) -> SpillFile {
+        if let file = state.withLock({ $0.spill }) { return file }
+        do throws(SpillError) {
+            let file = try SpillFile(directory: limits.spillDirectory)
+            return state.withLock { state in
+                if let other = state.spill { return other }
+                state.spill = file
+                return file
+            }
+        } catch {
+            logger.error(
+                "no spill file can be made",
+                metadata: ["directory": "\(limits.spillDirectory)", "error": "\(error.errno)"])
+            throw error.errno
+        }
+    }
+
+    /// Gives freed disk space back.
+    func trimSpill() async {
+        guard let file = state.withLock({ $0.spill }) else { return }
+        await withTaskExecutorPreference(DiskExecutor.shared) { await Self.trim(file, above: 0) }
+    }
+
+    private static func trim(_ file: SpillFile, above threshold: Int64) async { file.trim(above: threshold) }
+
+    // MARK: Streaming
+
+    private enum StreamingJob: Sendable {
+        case create
+        case send(number: Int, range: Range<Int64>, StreamingSession)
+    }
+
+    /// What streaming wants to do now. Called under the lock.
+    private func jobs(_ state: inout StagedContent, _ features: StoreFeatures) -> [StreamingJob] {
+        guard uploadTarget != nil, !state.isDiscarded else { return [] }
+        let schedule = PartSchedule(partSize: limits.partSize, features: features)
+        var jobs: [StreamingJob] = []
+        while true {
+            let action = state.stream.next(
+                run: state.run, schedule: schedule, threshold: limits.singlePutThreshold,
+                parallel: limits.parallelParts, maximumPartCount: features.maximumPartCount)
+            switch action {
+            case .none: return jobs
+            case .create: jobs.append(.create)
+            case .send(let number, let range):
+                guard let session = state.stream.session else { return jobs }
+                jobs.append(.send(number: number, range: range, session))
+            }
+        }
+    }
+
+    private func start(_ jobs: [StreamingJob]) {
+        for job in jobs {
+            switch job {
+            case .create: Task { await self.createUpload() }
+            case .send(let number, let range, let session):
+                Task { await self.send(number, range, session) }
+            }
+        }
+    }
+
+    private func createUpload() async {
+        var session: StreamingSession?
+        if let target = uploadTarget?() {
+            do throws(StoreError) {
+                let upload = try await store.createUpload(target.key, metadata: target.metadata)
+                session = StreamingSession(upload: upload, target: target)
+            } catch {
+                // The commit tries again and reports.
+                logger.warning("no upload could be begun ahead of the commit", metadata: ["error": "\(error)"])
+            }
+        }
+        let features = store.features
+        let jobs = state.withLock { state in
+            if let session { state.stream.created(session) } else { state.stream.notCreated() }
+            state.progress += 1
+            return self.jobs(&state, features)
+        }
+        start(jobs)
+        wake()
+    }
+
+    private func send(_ number: Int, _ range: Range<Int64>, _ session: StreamingSession) async {
+        await transfer(number, range, session)
+        let features = store.features
+        // The part's memory is free by now: whoever waits for it finds it.
+        let jobs = state.withLock { state in
+            state.stream.ended()
+            state.progress += 1
+            return self.jobs(&state, features)
+        }
+        start(jobs)
+        wake()
+    }
+
+    private func transfer(_ number: Int, _ range: Range<Int64>, _ session: StreamingSession) async {
+        let pinned: PinnedExtents? = state.withLock { state in
+            state.stream.isUploading(number, range: range) ? PinnedExtents(state.map.slice(range)) : nil
+        }
+        // A write was quicker: the part is stale before it was sent.
+        guard let content = pinned else { return }
+        var part: UploadedPart?
+        do throws(StoreError) {
+            part = try await store.uploadPart(
+                session.upload, number: number, body: StagedBody(content.extents, origin: content))
+        } catch {
+            logger.warning(
+                "a part could not be sent ahead of the commit",
+                metadata: ["key": "\(session.upload.key)", "part": "\(number)", "error": "\(error)"])
+        }
+        guard state.withLock({ $0.stream.answered(number, range: range, part: part) }) else { return }
+        if limits.uploadedParts == .keptOnDisk {
+            let isMoved = await withTaskExecutorPreference(DiskExecutor.shared) { await self.moveToDisk(content) }
+            if isMoved { return }
+        }
+        state.withLock { state in
+            if state.stream.isCurrent(number, range: range) { state.map.write(range, .uploaded) }
+        }
+    }
+
+    /// Moves the bytes of an uploaded part that are in memory to the spill file; false where the disk has no room.
+    private func moveToDisk(_ content: PinnedExtents) async -> Bool {
+        var runs: [[Extent]] = []
+        for extent in content.extents {
+            guard case .staged(let block, _) = extent.source, block.memory != nil else { continue }
+            if let end = runs.last?.last?.end, end == extent.start {
+                runs[runs.count - 1].append(extent)
+            } else {
+                runs.append([extent])
+            }
+        }
+        guard !runs.isEmpty else { return true }
+        guard let file = try? spillFile() else { return false }
+        let needed = runs.joined().reduce(0) { $0 + $1.count }
+        guard file.freeDiskSpace - needed >= limits.minimumFreeDisk else { return false }
+        for run in runs {
+            let block = StagingBlock.onDisk(file, capacity: Int(run.reduce(0) { $0 + $1.count }))
+            guard case .disk(_, let offset) = block.storage else { return false }
+            for extent in run {
+                guard case .staged(let source, let at) = extent.source, let memory = source.memory else { continue }
+                let bytes = UnsafeRawBufferPointer(rebasing: memory[at..<at + Int(extent.count)])
+                do {
+                    try file.write(bytes, at: offset + Int64(block.used))
+                } catch {
+                    return false
+                }
+                block.used += Int(extent.count)
+            }
+            state.withLock { $0.map.replace(unchanged: run, with: .staged(block, offset: 0)) }
+        }
+        return true
+    }
+
+    // MARK: Waiting
+
+    /// Waits until `condition` holds; ends early when the task is cancelled.
+    func wait(until condition: (borrowing StagedContent) -> Bool) async {
+        while true {
+            let id = waiters.withLock { waiters in
+                waiters.next += 1
+                return waiters.next
+            }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    // Registered before the state is looked at, so that no change in between goes unseen.
+                    waiters.withLock { $0.continuations[id] = continuation }
+                    if Task.isCancelled || state.withLock({ condition($0) }) {
+                        waiters.withLock { $0.continuations.removeValue(forKey: id) }?.resume()
+                    }
+                }
+            } onCancel: {
+                waiters.withLock { $0.continuations.removeValue(forKey: id) }?.resume()
+            }
+            if Task.isCancelled || state.withLock({ condition($0) }) { return }
+        }
+    }
+
+    /// Lets all who wait look again.
+    func wake() {
+        let continuations = waiters.withLock { waiters in
+            defer { waiters.continuations = [:] }
+            return Array(waiters.continuations.values)
+        }
+        for continuation in continuations { continuation.resume() }
+    }
+}

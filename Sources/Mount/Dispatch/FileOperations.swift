@@ -1,0 +1,187 @@
+import CFuse
+import FileSystem
+import Glibc
+import SystemPackage
+
+/// CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE.
+extension Dispatcher {
+    static func addFiles(to table: inout fuse_lowlevel_ops) {
+        table.create = { raw, parent, name, mode, info in
+            let request = FuseRequest(raw!)
+            let (parent, caller) = (NodeID(rawValue: parent), request.caller)
+            let (flags, permissions) = (OpenFlags(rawValue: info!.pointee.flags), mode & 0o7777)
+            request.withName(name) { name in
+                if let answer = request.fileSystem.createNow(
+                    name, in: parent, permissions: permissions, flags: flags, by: caller)
+                {
+                    return request.reply(create: answer, flags: flags)
+                }
+                request.continueAsynchronously { request in
+                    let answer = await outcome { () async throws(Errno) in
+                        try await request.fileSystem.create(
+                            name, in: parent, permissions: permissions, flags: flags, by: caller)
+                    }
+                    request.reply(create: answer, flags: flags)
+                }
+            }
+        }
+        table.open = { raw, node, info in
+            let request = FuseRequest(raw!)
+            let (node, caller) = (NodeID(rawValue: node), request.caller)
+            let flags = OpenFlags(rawValue: info!.pointee.flags)
+            if let answer = request.fileSystem.openNow(node, flags: flags, by: caller) {
+                return request.reply(open: answer, flags: flags)
+            }
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.open(node, flags: flags, by: caller)
+                }
+                request.reply(open: answer, flags: flags)
+            }
+        }
+        table.read = { raw, _, length, offset, info in
+            let request = FuseRequest(raw!)
+            let (handle, offset) = (HandleID(rawValue: info!.pointee.fh), Int64(offset))
+            if let answer = request.fileSystem.readNow(handle, offset: offset, length: length) {
+                return request.reply(read: answer, length: length)
+            }
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.read(handle, offset: offset, length: length)
+                }
+                request.reply(read: answer, length: length)
+            }
+        }
+        // `write`, not `write_buf`: the latter is for data that stays in a pipe (splice). What the file system takes is memory,
+        // so a pipe would add a copy or two system calls and take none away.
+        table.write = { raw, _, bytes, count, offset, info in
+            let request = FuseRequest(raw!)
+            let (handle, offset) = (HandleID(rawValue: info!.pointee.fh), Int64(offset))
+            let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
+            if let answer = request.fileSystem.writeNow(handle, offset: offset, bytes) {
+                return request.reply(written: answer, of: count)
+            }
+            // The receive buffer belongs to the thread, which takes the next request now.
+            let copy = Array(bytes)
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.write(handle, offset: offset, copy)
+                }
+                request.reply(written: answer, of: copy.count)
+            }
+        }
+        table.flush = { raw, _, info in
+            let request = FuseRequest(raw!)
+            let (handle, caller) = (HandleID(rawValue: info!.pointee.fh), request.caller)
+            if let answer = request.fileSystem.flushNow(handle, by: caller) { return request.reply(answer) }
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.flush(handle, by: caller)
+                }
+                request.reply(answer)
+            }
+        }
+        // With or without metadata (fdatasync) is one to the store: both are in one object.
+        table.fsync = { raw, _, _, info in
+            let request = FuseRequest(raw!)
+            let handle = HandleID(rawValue: info!.pointee.fh)
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.synchronize(handle)
+                }
+                request.reply(answer)
+            }
+        }
+        table.release = { raw, _, info in
+            let request = FuseRequest(raw!)
+            let handle = HandleID(rawValue: info!.pointee.fh)
+            if request.fileSystem.releaseNow(handle) { return request.reply(.success(())) }
+            request.continueAsynchronously { request in
+                await request.fileSystem.release(handle)
+                request.reply(.success(()))
+            }
+        }
+    }
+}
+
+extension Dispatcher {
+    /// Gives back a handle that the kernel did not take.
+    func takeBack(_ handle: HandleID) {
+        if fileSystem.releaseNow(handle) { return }
+        let fileSystem = fileSystem
+        Task.detached { await fileSystem.release(handle) }
+    }
+}
+
+extension FuseRequest {
+    /// Answers with a handle; gives it back where the kernel did not take it.
+    func reply(open answer: Result<OpenReply, Errno>, flags: OpenFlags) {
+        switch answer {
+        case .success(let open):
+            var info = open.fileInfo(flags: flags)
+            if !reply({ fuse_reply_open($0, &info) }) { dispatcher.takeBack(open.handle) }
+        case .failure(let error): reply(error: error)
+        }
+    }
+
+    /// Answers with a new file and its handle; takes both back where the kernel did not take them.
+    func reply(create answer: Result<CreateReply, Errno>, flags: OpenFlags) {
+        switch answer {
+        case .success(let created):
+            var parameters = created.entry.parameters
+            var info = created.open.fileInfo(flags: flags)
+            if !reply({ fuse_reply_create($0, &parameters, &info) }) {
+                dispatcher.takeBack(created.open.handle)
+                fileSystem.forget(created.entry.node, lookups: 1)
+            }
+        case .failure(let error): reply(error: error)
+        }
+    }
+
+    /// Answers with a number of bytes taken.
+    func reply(written answer: Result<Int, Errno>, of count: Int) {
+        switch answer {
+        case .success(let written): reply { fuse_reply_write($0, min(written, count)) }
+        case .failure(let error): reply(error: error)
+        }
+    }
+
+    /// Pieces that one writev(2) takes (`IOV_MAX`), less the one that libfuse puts in front.
+    private static var maximumPieces: Int { 1023 }
+
+    /// Answers with bytes from where they lie: the kernel copies them, we do not. Only an answer of more pieces than one
+    /// writev(2) takes is put together first.
+    func reply(read answer: Result<ReadReply, Errno>, length: Int) {
+        switch answer {
+        case .success(let read):
+            withExtendedLifetime(read) {
+                if read.segments.count > Self.maximumPieces {
+                    return replyCopying(read, length: length)
+                }
+                withUnsafeTemporaryAllocation(of: iovec.self, capacity: max(read.segments.count, 1)) { pieces in
+                    var rest = length
+                    var count = 0
+                    // Never more than asked: the kernel would refuse the whole answer.
+                    for segment in read.segments where rest > 0 && !segment.bytes.isEmpty {
+                        let size = min(segment.bytes.count, rest)
+                        pieces[count] = iovec(
+                            iov_base: UnsafeMutableRawPointer(mutating: segment.bytes.baseAddress), iov_len: size)
+                        count += 1
+                        rest -= size
+                    }
+                    _ = reply { fuse_reply_iov($0, pieces.baseAddress, Int32(count)) }
+                }
+            }
+        case .failure(let error): reply(error: error)
+        }
+    }
+
+    private func replyCopying(_ read: ReadReply, length: Int) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(min(length, read.count))
+        for segment in read.segments { bytes += segment.bytes.prefix(length - bytes.count) }
+        bytes.withUnsafeBytes { bytes in
+            _ = reply { fuse_reply_buf($0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) }
+        }
+    }
+}

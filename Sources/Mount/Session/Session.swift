@@ -1,0 +1,68 @@
+import CFuse
+import FileSystem
+import Glibc
+import Logging
+import Synchronization
+import SystemPackage
+
+/// libfuse's session: the mount as the kernel has it, and the descriptor that its requests come from.
+///
+/// Made mounted; `destroy` frees it. `fuse_session_unmount` is not used: it closes the descriptor while threads read from
+/// it, and unmounts by path whatever lies on top there, even when our mount is gone already. That costs libfuse's copy of the
+/// path, a few bytes a mount.
+final class Session: Sendable {
+    nonisolated(unsafe) let raw: OpaquePointer
+
+    /// - Throws: `session` for options that libfuse does not take, `refused` where the kernel or fusermount3 does.
+    init(dispatcher: Dispatcher, mountPoint: String, options: FuseMountOptions, logger: Logger) throws(MountError) {
+        FuseLog.redirect(to: logger)
+        _ = FuseLog.takeLast()
+        var arguments = fuse_args()
+        for argument in options.arguments where fuse_opt_add_arg(&arguments, argument) != 0 {
+            fuse_opt_free_args(&arguments)
+            throw .session("out of memory")
+        }
+        defer { fuse_opt_free_args(&arguments) }
+        var operations = Dispatcher.operations
+        guard
+            let raw = pail_fuse_session_new(
+                &arguments, &operations, Unmanaged.passUnretained(dispatcher).toOpaque())
+        else { throw .session(FuseLog.takeLast() ?? "libfuse gives no reason") }
+        guard fuse_session_mount(raw, mountPoint) == 0 else {
+            let failure = Errno.last
+            fuse_session_destroy(raw)
+            throw .refused(mountPoint, reason: FuseLog.takeLast() ?? "\(failure)")
+        }
+        self.raw = raw
+    }
+
+    /// Takes requests and answers them until the connection ends or `exit` was called. The calling thread's receive buffer
+    /// (libfuse allocates a little over 1 MiB, of which only what large writes touch is ever in memory) goes with it.
+    func work(logger: Logger) {
+        var buffer = fuse_buf()
+        defer { free(buffer.mem) }
+        while fuse_session_exited(raw) == 0 {
+            let count = fuse_session_receive_buf(raw, &buffer)
+            if count == -EINTR || count == -EAGAIN { continue }
+            if count <= 0 {
+                // 0: unmounted, and libfuse has noted the session's end. Anything else ends this thread alone.
+                if count < 0 {
+                    logger.error(
+                        "Reading from /dev/fuse failed", metadata: ["errno": "\(Errno(rawValue: Int32(-count)))"])
+                }
+                return
+            }
+            fuse_session_process_buf(raw, &buffer)
+        }
+    }
+
+    /// Makes `work` return, in each thread as soon as its present request is dealt with and it is woken up.
+    func exit() { fuse_session_exit(raw) }
+
+    /// Whether `exit` was called or the kernel ended the connection.
+    var hasExited: Bool { fuse_session_exited(raw) != 0 }
+
+    /// Frees the session and closes its descriptor, by which the kernel ends all requests that are still open. Nobody may use
+    /// it any more.
+    func destroy() { fuse_session_destroy(raw) }
+}

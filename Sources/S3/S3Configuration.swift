@@ -1,0 +1,94 @@
+/// How a bucket is reached: everything an ``S3Store`` is told but the credentials.
+public struct S3Configuration: Sendable {
+    /// How the bucket's name gets into the URL.
+    ///
+    /// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>.
+    public enum AddressingStyle: String, Sendable, CaseIterable {
+        /// `https://host/bucket/key`: what any server takes.
+        case path
+        /// `https://bucket.host/key`: what AWS wants.
+        case virtualHost
+    }
+
+    /// Which listing operation is used.
+    public enum ListingVersion: Int, Sendable, CaseIterable {
+        /// `ListObjects`, for servers that do not know the second version.
+        case v1 = 1
+        /// `ListObjectsV2`.
+        case v2 = 2
+    }
+
+    /// The checksum that is sent with uploaded content, for the store to compare.
+    public enum ChecksumMode: String, Sendable, CaseIterable {
+        /// `x-amz-checksum-crc32c`: several GB/s. Left out, with one log line, where the store refuses the header.
+        case crc32c
+        /// `Content-MD5`: about 0.6 GB/s.
+        case md5
+        /// None: TCP's and TLS's own checks only.
+        case none
+    }
+
+    /// `scheme://host[:port][/base]`, scheme `http` or `https`.
+    public var endpoint: String
+    /// The region that requests are signed for: `us-east-1`. The store corrects a wrong one when the server names the right one.
+    public var region: String
+    /// The bucket's name.
+    public var bucket: String
+    /// How the bucket's name gets into the URL.
+    public var addressing: AddressingStyle
+    /// Which listing operation is used.
+    public var listingVersion: ListingVersion = .v2
+
+    /// The most connections at once: 1 to 1,024. Requests beyond them wait in line.
+    public var maxConnections = 128
+    /// The longest wait for a connection to be made, TLS included.
+    public var connectTimeout: Duration = .seconds(10)
+    /// A transfer that moves no byte for so long is ended (and tried again).
+    public var stallLimit: Duration = .seconds(30)
+    /// The longest that one attempt of a request without much of a body may take.
+    public var attemptTimeout: Duration = .seconds(20)
+    /// The longest that a request may take in all, retries and the wait in line included; more for long bodies, see `minimumThroughput`.
+    public var requestDeadline: Duration = .seconds(60)
+    /// The longest that a server-side copy or the completion of a multipart upload may take in all.
+    public var copyDeadline: Duration = .seconds(600)
+    /// Bytes a second (at least 1): a body adds its length divided by this to the deadline.
+    public var minimumThroughput: Int64 = 64 << 10
+    /// The most attempts for one request, the first included.
+    public var maxAttempts = 20
+    /// The first wait before a retry; it doubles each time, and a random part of it is waited.
+    public var retryBaseDelay: Duration = .milliseconds(100)
+    /// The longest wait before a retry, unless the server's `Retry-After` asks for more.
+    public var retryMaxDelay: Duration = .seconds(10)
+
+    /// The checksum sent with uploaded content.
+    public var checksum: ChecksumMode = .crc32c
+    /// Whether the signature covers the content's SHA-256, which costs 3 s a GiB without hardware help. Otherwise `UNSIGNED-PAYLOAD`.
+    public var signPayload = false
+    /// `User-Agent`.
+    public var userAgent = "pail"
+    /// A file of CA certificates in PEM to trust instead of the system's.
+    public var caFile: String?
+    /// Whether the server's certificate and its name are checked.
+    public var verifyTLS = true
+
+    /// Sends `x-amz-request-payer: requester`.
+    public var requesterPays = false
+    /// `x-amz-storage-class` for new objects that name none themselves.
+    public var storageClass: String?
+    /// `x-amz-acl` for new objects: `bucket-owner-full-control`.
+    public var acl: String?
+    /// `x-amz-server-side-encryption` for new objects: `AES256` or `aws:kms`.
+    public var serverSideEncryption: String?
+    /// `x-amz-server-side-encryption-aws-kms-key-id` for new objects.
+    public var kmsKeyID: String?
+    /// Headers added to every request, and signed with it.
+    public var extraHeaders: [(name: String, value: String)] = []
+
+    /// A bucket at an endpoint, all else at its default.
+    public init(endpoint: String, region: String, bucket: String, addressing: AddressingStyle) {
+        self.endpoint = endpoint
+        self.region = region
+        self.bucket = bucket
+        self.addressing = addressing
+    }
+}

@@ -1,0 +1,144 @@
+import FileSystem
+import Glibc
+import Logging
+import ObjectStore
+import ObjectStoreTesting
+import Synchronization
+import SystemPackage
+import Testing
+
+/// Random operations on the file system over a bucket in memory, compared with what a local file system would do.
+///
+/// The seed of each sequence is printed when it fails: `PAIL_MODEL_SEED=n PAIL_MODEL_SEQUENCES=1 swift test --filter ModelTests`
+/// repeats it. `PAIL_MODEL_SEQUENCES` sets how many are run.
+@Suite struct ModelTests {
+    static let sequences = Environment.number("PAIL_MODEL_SEQUENCES") ?? 60
+    static let firstSeed = UInt64(Environment.number("PAIL_MODEL_SEED") ?? 1)
+    static let length = 200
+
+    @Test(arguments: ["s3", "seaweedfs"]) func oneMount(store kind: String) async throws {
+        for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.sequences) {
+            let run = ModelRun(seed: seed, store: kind, mounts: 1)
+            let difference = await run.run(length: Self.length)
+            #expect(difference == nil, "seed \(seed): \(difference ?? "")")
+            if difference != nil { return }
+        }
+    }
+
+    @Test func twoMounts() async throws {
+        for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.sequences) {
+            let run = ModelRun(seed: seed, store: "s3", mounts: 2)
+            let difference = await run.run(length: Self.length)
+            #expect(difference == nil, "seed \(seed): \(difference ?? "")")
+            if difference != nil { return }
+        }
+    }
+}
+
+/// Settings of a test run from the environment.
+enum Environment {
+    static func number(_ name: String) -> Int? {
+        name.withCString { getenv($0) }.flatMap { Int(String(cString: $0)) }
+    }
+}
+
+/// One sequence of operations.
+struct ModelRun {
+    let seed: UInt64
+    let store: InMemoryStore
+    let mounts: Int
+
+    init(seed: UInt64, store kind: String, mounts: Int) {
+        self.seed = seed
+        self.mounts = mounts
+        let options: InMemoryStore.Options = kind == "s3" ? .s3 : .seaweedFS
+        // Parts of 64 bytes, so that files of a few hundred are multipart uploads with copied parts.
+        store = InMemoryStore(options: options.with(minimumPartSize: 64))
+    }
+
+    private func mount() -> FileSystemDriver {
+        var options = FileSystemOptions()
+        options.partSize = 64
+        options.memoryLimit = 1 << 20
+        // With two mounts nothing may be late; with one, what is known is used for as long as a mount would.
+        options.attributeTimeout = mounts == 1 ? 1 : 0
+        var logger = Logger(label: "model", factory: { _ in SwiftLogNoOpLogHandler() })
+        logger.logLevel = .critical
+        return FileSystemDriver(
+            fileSystem: BucketFileSystem(store: store, prefix: "", options: options, logger: logger))
+    }
+
+    /// Runs the sequence; says what differed first.
+    func run(length: Int) async -> String? {
+        var random = SplitMix64(seed: seed)
+        var model = ReferenceModel()
+        var drivers = (0..<mounts).map { _ in mount() }
+        for step in 0..<length {
+            if mounts == 1, Int.random(in: 0..<40, using: &random) == 0 { drivers = [mount()] }
+            let operation = RandomOperation.random(&random)
+            let driver = drivers[Int.random(in: 0..<mounts, using: &random)]
+            let expected = operation.perform(on: &model)
+            let actual = await operation.perform(on: driver)
+            if actual != expected { return "step \(step), \(operation): \(actual) instead of \(expected)" }
+            if step % 20 == 19, let difference = await compare(model, drivers[step / 20 % mounts]) {
+                return "after step \(step), \(operation): \(difference)"
+            }
+        }
+        if let difference = await compare(model, mount()) { return "after remount: \(difference)" }
+        if !store.uploadsUnderWay.isEmpty { return "\(store.uploadsUnderWay.count) uploads are left" }
+        let left = store.allKeys.filter { $0.hasPrefix(".pail/unlinked") }
+        return left.isEmpty ? nil : "left behind: \(left)"
+    }
+
+    /// Walks the whole tree and compares everything.
+    private func compare(_ model: ReferenceModel, _ driver: FileSystemDriver) async -> String? {
+        for (path, node) in model.nodes.sorted(by: { $0.key < $1.key }) {
+            do throws(Errno) {
+                if let difference = try await compare(path, node, model, driver) { return "\(path): \(difference)" }
+            } catch {
+                return "\(path): \(error)"
+            }
+        }
+        return nil
+    }
+
+    private func compare(_ path: String, _ node: ReferenceModel.Node, _ model: ReferenceModel, _ driver: FileSystemDriver)
+        async throws(Errno) -> String?
+    {
+        if node.isDirectory {
+            let names = try await driver.list(path)
+            let expected = model.children(of: path).map { String($0.split(separator: "/").last!) }
+            if names != expected { return "entries \(names) instead of \(expected)" }
+        }
+        if path.isEmpty { return nil }
+        return try await driver.with(path) { id, entry throws(Errno) in
+            guard let attributes = entry?.attributes else { return "no attributes" }
+            if attributes.permissions != node.permissions {
+                return "mode \(String(attributes.permissions, radix: 8)) instead of \(String(node.permissions, radix: 8))"
+            }
+            if attributes.owner != node.owner || attributes.group != node.group { return "owner" }
+            if let modified = node.modified, !node.isDirectory, attributes.modificationTime != .init(seconds: modified, nanoseconds: 5)
+            {
+                return "mtime \(attributes.modificationTime) instead of \(modified)"
+            }
+            let names = try await driver.fileSystem.extendedAttributeNames(of: id)
+            if names.sorted() != node.extended.keys.sorted() { return "xattrs \(names)" }
+            for (name, value) in node.extended {
+                if try await driver.fileSystem.extendedAttribute(name, of: id) != value { return "xattr \(name)" }
+            }
+            switch node.kind {
+            case .file(let bytes):
+                if attributes.size != Int64(bytes.count) { return "size \(attributes.size) instead of \(bytes.count)" }
+                let handle = try await driver.open(path, [])
+                let actual = try await driver.readAll(handle, piece: 77)
+                try await driver.close(handle)
+                if actual != bytes { return "content" }
+            case .link(let target):
+                if try await driver.fileSystem.readSymbolicLink(id) != target { return "link target" }
+            case .directory: if attributes.type != .directory { return "no directory" }
+            case .fifo: if attributes.type != .fifo { return "no fifo" }
+            }
+            return nil
+        }
+    }
+}

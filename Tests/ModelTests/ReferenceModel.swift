@@ -1,0 +1,132 @@
+import SystemPackage
+
+/// What a local file system would do: a tree in memory that the file system over a bucket is compared with.
+struct ReferenceModel {
+    /// What stands at a path.
+    enum Kind: Equatable {
+        case file([UInt8])
+        case directory
+        case link([UInt8])
+        case fifo
+    }
+
+    /// A file with what `stat` and `getxattr` tell of it, as far as both sides define it.
+    struct Node: Equatable {
+        var kind: Kind
+        var permissions: UInt32
+        var owner: UInt32 = 0
+        var group: UInt32 = 0
+        var modified: Int64?
+        var extended: [String: [UInt8]] = [:]
+
+        var isDirectory: Bool { kind == .directory }
+    }
+
+    /// All nodes by path; the root is "".
+    private(set) var nodes: [String: Node] = ["": Node(kind: .directory, permissions: 0o755)]
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "" }
+        return String(path[..<slash])
+    }
+
+    func children(of path: String) -> [String] {
+        nodes.keys.filter { !$0.isEmpty && Self.parent(of: $0) == path }.sorted()
+    }
+
+    private func checkParent(of path: String) throws(Errno) {
+        guard let parent = nodes[Self.parent(of: path)] else { throw .noSuchFileOrDirectory }
+        guard parent.isDirectory else { throw .notDirectory }
+    }
+
+    /// What walking to a path meets: ENOENT and ENOTDIR as path resolution has them.
+    func find(_ path: String) throws(Errno) -> Node {
+        var walked = ""
+        for part in path.split(separator: "/") {
+            guard nodes[walked]?.isDirectory == true else { throw .notDirectory }
+            walked = walked.isEmpty ? String(part) : walked + "/" + part
+            guard nodes[walked] != nil else { throw .noSuchFileOrDirectory }
+        }
+        return nodes[path]!
+    }
+
+    mutating func make(_ path: String, _ node: Node) throws(Errno) {
+        _ = try find(Self.parent(of: path))
+        try checkParent(of: path)
+        guard nodes[path] == nil else { throw .fileExists }
+        add(path, node)
+    }
+
+    /// Adds a node; below a directory with the set-group-id bit it takes over the group, and a directory the bit (inode(7)).
+    private mutating func add(_ path: String, _ node: Node) {
+        var node = node
+        if let parent = nodes[Self.parent(of: path)], parent.permissions & 0o2000 != 0 {
+            node.group = parent.group
+            if node.isDirectory { node.permissions |= 0o2000 }
+        }
+        nodes[path] = node
+    }
+
+    /// open(O_CREAT|O_TRUNC), write, close.
+    mutating func store(_ path: String, _ bytes: [UInt8], permissions: UInt32) throws(Errno) {
+        _ = try find(Self.parent(of: path))
+        try checkParent(of: path)
+        if var node = nodes[path] {
+            guard !node.isDirectory else { throw .isDirectory }
+            guard case .file = node.kind else { throw .tooManySymbolicLinkLevels }
+            node.kind = .file(bytes)
+            node.modified = nil
+            nodes[path] = node
+        } else {
+            add(path, Node(kind: .file(bytes), permissions: permissions))
+        }
+    }
+
+    /// Changes a regular file's bytes.
+    mutating func edit(_ path: String, _ body: (inout [UInt8]) -> Void) throws(Errno) {
+        var node = try find(path)
+        guard case .file(var bytes) = node.kind else {
+            throw node.isDirectory ? .isDirectory : .tooManySymbolicLinkLevels
+        }
+        let before = bytes
+        body(&bytes)
+        if bytes != before { node.modified = nil }
+        node.kind = .file(bytes)
+        nodes[path] = node
+    }
+
+    mutating func change(_ path: String, _ body: (inout Node) throws(Errno) -> Void) throws(Errno) {
+        var node = try find(path)
+        try body(&node)
+        nodes[path] = node
+    }
+
+    mutating func unlink(_ path: String) throws(Errno) {
+        guard !(try find(path)).isDirectory else { throw .isDirectory }
+        nodes[path] = nil
+    }
+
+    mutating func removeDirectory(_ path: String) throws(Errno) {
+        guard try find(path).isDirectory else { throw .notDirectory }
+        guard children(of: path).isEmpty else { throw .directoryNotEmpty }
+        nodes[path] = nil
+    }
+
+    mutating func rename(_ from: String, _ to: String) throws(Errno) {
+        let source = try find(from)
+        _ = try find(Self.parent(of: to))
+        try checkParent(of: to)
+        if from == to { return }
+        if source.isDirectory, to.hasPrefix(from + "/") { throw .invalidArgument }
+        if let target = nodes[to] {
+            if source.isDirectory, !target.isDirectory { throw .notDirectory }
+            if !source.isDirectory, target.isDirectory { throw .isDirectory }
+            if target.isDirectory, !children(of: to).isEmpty { throw .directoryNotEmpty }
+            nodes[to] = nil
+        }
+        for (path, node) in nodes where path == from || path.hasPrefix(from + "/") {
+            nodes[path] = nil
+            nodes[to + path.dropFirst(from.count)] = node
+        }
+    }
+}
