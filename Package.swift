@@ -64,12 +64,14 @@ let package = Package(
             name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(name: "CredentialsTests", dependencies: ["S3", logging], swiftSettings: strict),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", logging], swiftSettings: strict),
+            name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", "Mount", system, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging], swiftSettings: strict),
+            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "FileSystem", system], swiftSettings: strict),
         .testTarget(
