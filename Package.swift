@@ -68,17 +68,14 @@ let package = Package(
             name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(name: "CredentialsTests", dependencies: ["S3", logging], swiftSettings: strict),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", logging], swiftSettings: strict),
+            name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", "Mount", system, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging],
             swiftSettings: strict),
-        // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
-        .executableTarget(
-            name: "MountFixture", dependencies: ["Mount", "FileSystem", "ObjectStore", system, logging],
-            path: "Tests/MountFixture", swiftSettings: strict),
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "MountFixture", "FileSystem", "CFuse", system, logging],
             swiftSettings: strict),

@@ -6,12 +6,22 @@ import Mount
 /// The program: reads the arguments, runs the command, ends with its status.
 @main
 enum Main {
-    static func main() async {
-        // Before any thread is started: a mount reads its signals as data (see SignalSource).
-        if CommandLine.arguments.contains(where: { ["-f", "--foreground"].contains($0) }) {
-            SignalSource.block()
-        }
-        exit(await run(CommandLine.arguments).rawValue)
+    static func main() {
+        let argv = CommandLine.arguments
+        // Before any other thread is started: threads inherit what is blocked.
+        if servesHere(argv) { SignalSource.block() }
+        Task.detached { exit(await run(argv).rawValue) }
+        while true { pause() }
+    }
+
+    /// Whether this process will serve a mount itself: in the foreground, or as the background part of `pail mount`.
+    private static func servesHere(_ argv: [String]) -> Bool {
+        if getenv(StatusPipe.variable) != nil { return true }
+        guard let invocation = try? Invocation(argv, commands: PailCommand.commands),
+            invocation.arguments.first == "mount",
+            case .mount(let request)? = try? MountArguments(parsing: Array(invocation.arguments.dropFirst()))
+        else { return false }
+        return request.options.isForeground
     }
 
     /// Runs a command and prints what is to be printed.

@@ -102,6 +102,11 @@ import Testing
         #expect(problem(search(passwdFile: path))?.contains("no regular file") == true)
     }
 
+    @Test func devNullIsAnEmptyFile() {
+        let none = ["AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"]
+        #expect(problem(search(none))?.contains("no credentials found") == true)
+    }
+
     @Test func aHugeFileIsRefused() {
         let path = directory.write("huge", "")
         truncate(path, 2 << 20)

@@ -78,7 +78,9 @@ public struct Profile: Sendable, Equatable {
         return try endpoint(from: property, in: file)
     }
 
-    private func endpoint(from property: INIDocument.Property, in file: String) throws(ConfigurationError) -> EndpointURL {
+    private func endpoint(from property: INIDocument.Property, in file: String) throws(ConfigurationError)
+        -> EndpointURL
+    {
         do {
             return try EndpointURL(property.value)
         } catch {

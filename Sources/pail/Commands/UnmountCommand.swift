@@ -3,7 +3,7 @@ import ArgumentParser
 /// `pail umount MOUNTPOINT [--lazy]`
 struct UnmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "umount", abstract: "Unmount: upload what is left, then take the mount away.",
+        commandName: "umount", abstract: "Take a mount away. What is closed is stored already.",
         discussion: "With --lazy a mount in use is taken away at once and ends when its last user does.")
 
     @Argument(help: "Where the bucket is mounted.")

@@ -7,7 +7,7 @@ enum MountHelp {
             "",
             "Usage: pail mount s3://BUCKET[/PREFIX] MOUNTPOINT [options]",
             "",
-            "Returns once the mount answers, with 0, or with one line that says what is wrong.",
+            "Returns once the mount answers, with 0, or with a line that says what is wrong.",
             "Every option may also stand in a list: -o part_size=16MiB,ro,allow_other",
             "SIZE is a number with K, M, G, T or KiB … (powers of 1,024) or KB … (of 1,000).",
             "TIME is a number with ms, s, m or h; alone it is in seconds.",

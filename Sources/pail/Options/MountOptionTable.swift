@@ -133,7 +133,9 @@ enum MountOptionTable {
         .duration(
             "drain-timeout", \.drainTimeout, in: .zero...(.seconds(86400)),
             "At the end of the mount, how long to wait for uploads; 0 waits without limit."),
-        .integer("threads", \.threads, in: 1...64, "Threads that take the kernel's requests."),
+        .integer(
+            "threads", \.threads, in: 1...64, standard: "as many as processors, 2 to 8",
+            "Threads that take the kernel's requests."),
         .choice(
             "log-level", \.logLevel, "The least that is logged."),
         .text(
@@ -142,43 +144,46 @@ enum MountOptionTable {
         .choice("log-format", \.logFormat, "How a line of the log looks."),
     ]
 
-    private static let kernel: [OptionSpec] = [
-        .flag(
-            "allow_other", \.allowsOther,
-            "Let all users in, not only the one who mounts; needs user_allow_other in /etc/fuse.conf for a user."
-        )
-        .with(mountWord: true),
-        .flag("allow_root", \.allowsRoot, "Let root in besides the user who mounts.").with(mountWord: true),
-        .flag("default_permissions", \.checksPermissions, "Have the kernel check permissions by mode and owner.").with(
-            mountWord: true),
-        .flag("nonempty", \.allowsNonempty, "Mount over a directory that holds files; they are hidden meanwhile.").with(
-            mountWord: true),
-        .flag("rw", short: "w", \.isReadOnly, to: false, "Allow changes: the default.").with(mountWord: true),
-        .text("fsname", "NAME", \.fsName, standard: "the source", "The source that mount(8) shows.").with(
-            mountWord: true),
-        OptionSpec(
-            name: "subtype", placeholder: "NAME", standard: "pail",
-            help: "The type that mount(8) shows, behind \"fuse.\".",
-            isMountWord: true
-        ) { options, text throws(OptionSpec.Rejection) in
-            let isWord = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2C && $0 != 0x5C }
-            guard isWord else { throw OptionSpec.Rejection(reason: "a word expected") }
-            options.subtype = text
-        },
-        .kernel("nosuid", "Ignore set-user-id bits: the default for a user's mount."),
-        .kernel("suid", "Honour set-user-id bits; root only."),
-        .kernel("nodev", "Ignore device files: the default for a user's mount."),
-        .kernel("dev", "Honour device files; root only."),
-        .kernel("noexec", "Let no program be run from the mount."),
-        .kernel("exec", "Let programs be run: the default."),
-        .kernel("noatime", "Never set access times."),
-        .kernel("atime", "As the kernel's default."),
-        .kernel("nodiratime", "Never set directories' access times."),
-        .kernel("diratime", "As the kernel's default."),
-        .kernel("relatime", "Set access times now and then: the kernel's default."),
-        .kernel("norelatime", "As the kernel's default."),
-        .kernel("sync", "Write without delay."),
-        .kernel("async", "As the kernel's default."),
-        .kernel("dirsync", "Change directories without delay."),
-    ]
+    private static let kernel: [OptionSpec] =
+        [
+            .flag(
+                "allow_other", \.allowsOther,
+                "Let all users in, not only the one who mounts; needs user_allow_other in /etc/fuse.conf for a user."
+            )
+            .with(mountWord: true),
+            .flag("allow_root", \.allowsRoot, "Let root in besides the user who mounts.").with(mountWord: true),
+            .always("default_permissions", "The kernel checks permissions by mode and owner: always so."),
+            .flag("nonempty", \.allowsNonempty, "Mount over a directory that holds files; they are hidden meanwhile.")
+                .with(
+                    mountWord: true),
+            .flag("rw", short: "w", \.isReadOnly, to: false, "Allow changes: the default.").with(mountWord: true),
+            .text("fsname", "NAME", \.fsName, standard: "the source", "The source that mount(8) shows.").with(
+                mountWord: true),
+            OptionSpec(
+                name: "subtype", placeholder: "NAME", standard: "pail",
+                help: "The type that mount(8) shows, behind \"fuse.\".",
+                isMountWord: true
+            ) { options, text throws(OptionSpec.Rejection) in
+                let isWord =
+                    !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2C && $0 != 0x5C }
+                guard isWord else { throw OptionSpec.Rejection(reason: "a word expected") }
+                options.subtype = text
+            },
+            .kernel("nosuid", "Ignore set-user-id bits: the default."),
+            .kernel("suid", "Honour set-user-id bits; root only."),
+            .kernel("nodev", "Ignore device files: the default."),
+            .kernel("dev", "Honour device files; root only."),
+            .kernel("noexec", "Let no program be run from the mount."),
+            .kernel("exec", "Let programs be run: the default."),
+            .kernel("noatime", "Do not update access times."),
+            .kernel("nodiratime", "Do not update access times of directories."),
+            .kernel("sync", "Write synchronously: each write(2) is followed by an fsync(2); slow."),
+            .kernel("dirsync", "Change directories synchronously: always so."),
+        ]
+        + [
+            "atime", "diratime", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+            "async",
+        ].map {
+            .always($0, "Accepted, and without effect.")
+        }
 }

@@ -50,7 +50,7 @@ struct MountOptions: Sendable, Equatable {
     // The process.
     var isForeground = false
     var drainTimeout: Duration = .seconds(60)
-    var threads: Int64 = 4
+    var threads: Int64?
     var logLevel = Logger.Level.notice
     var logFile: String?
     var logFormat = LogFormat.text
@@ -58,7 +58,6 @@ struct MountOptions: Sendable, Equatable {
     // The kernel's mount.
     var allowsOther = false
     var allowsRoot = false
-    var checksPermissions = false
     var allowsNonempty = false
     var fsName: String?
     var subtype = "pail"

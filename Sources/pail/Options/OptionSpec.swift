@@ -24,6 +24,8 @@ struct OptionSpec: Sendable {
     var help: String
     /// Whether the help shows it as `-o name`, because mount(8) and FUSE call it so.
     var isMountWord = false
+    /// Whether it sets nothing, because what it asks for is so anyway.
+    var isAlways = false
     /// Checks a value (empty for a flag) and sets it.
     var apply: @Sendable (inout MountOptions, String) throws(Rejection) -> Void
 
@@ -105,16 +107,28 @@ extension OptionSpec {
         }
     }
 
-    /// A user's or group's number, as mount(8) writes it.
-    static func identity(_ name: String, _ field: Field<Int64?>, _ help: String) -> OptionSpec {
-        // 4294967295 is (uid_t)-1, which chown(2) takes for "leave it".
-        let range: ClosedRange<Int64> = 0...4_294_967_294
-        return OptionSpec(
-            name: name, placeholder: "ID", accepted: "\(range.lowerBound) to \(range.upperBound)", help: help
-        ) {
-            options, text throws(Rejection) in
-            options[keyPath: field] = try number(text, radix: 10, in: range, as: "a user or group number")
+    /// A whole number whose default somebody else works out.
+    static func integer(
+        _ name: String, _ field: Field<Int64?>, in range: ClosedRange<Int64>, standard: String?,
+        placeholder: String = "N", _ help: String
+    ) -> OptionSpec {
+        OptionSpec(
+            name: name, placeholder: placeholder, accepted: "\(range.lowerBound) to \(range.upperBound)",
+            standard: standard,
+            help: help
+        ) { options, text throws(Rejection) in
+            options[keyPath: field] = try number(text, radix: 10, in: range, as: "a whole number")
         }
+    }
+
+    /// A user's or group's number, as mount(8) writes it. 4294967295 is `(uid_t)-1`, which chown(2) takes for "leave it".
+    static func identity(_ name: String, _ field: Field<Int64?>, _ help: String) -> OptionSpec {
+        integer(name, field, in: 0...4_294_967_294, standard: nil, placeholder: "ID", help)
+    }
+
+    /// A word of fstab that asks for what is so anyway.
+    static func always(_ name: String, _ help: String) -> OptionSpec {
+        OptionSpec(name: name, help: help, isMountWord: true, isAlways: true) { _, _ in }
     }
 
     /// Permission bits in octal.
