@@ -79,7 +79,5 @@ let package = Package(
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "MountFixture", "FileSystem", "CFuse", system, logging],
             swiftSettings: strict),
-        .testTarget(
-            name: "IntegrationTests", dependencies: ["S3", "ObjectStoreTesting", system], swiftSettings: strict),
     ]
 )
