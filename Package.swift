@@ -76,6 +76,10 @@ let package = Package(
         .testTarget(
             name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging],
             swiftSettings: strict),
+        // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
+        .executableTarget(
+            name: "MountFixture", dependencies: ["Mount", "FileSystem", "ObjectStore", system, logging],
+            path: "Tests/MountFixture", swiftSettings: strict),
         .testTarget(
             name: "MountTests", dependencies: ["Mount", "MountFixture", "FileSystem", "CFuse", system, logging],
             swiftSettings: strict),
