@@ -64,6 +64,9 @@ final class ObjectReader: Sendable {
     /// The version that is read.
     var version: ObjectVersion { state.withLock { $0.version } }
 
+    /// How many reads wait for bytes now.
+    var waitingReads: Int { state.withLock { $0.waiting.count } }
+
     /// The same content is now under another key or has another ETag: a rename on the bucket. Requests under way that fail for
     /// it go on there. The size does not change.
     func moved(to version: ObjectVersion) {

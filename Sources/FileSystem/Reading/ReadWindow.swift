@@ -46,7 +46,7 @@ struct ReadWindow: Sendable {
 
     /// More interleaved sequential readers than this on one open file read without a window.
     static let maximumCursors = 4
-    /// A sequential cursor without a read among this many is forgotten, and what it read ahead with it.
+    /// A cursor without a read among this many is forgotten, and what it read ahead with it.
     static let forgottenAfter: UInt64 = 64
     /// Reads not yet known as sequential belong together up to this distance.
     private static let neighbourhood: Int64 = 128 << 10
@@ -73,14 +73,17 @@ struct ReadWindow: Sendable {
         }
 
         let forgotten = cursors.count
-        cursors.removeAll { $0.isSequential && $0.lastUse + Self.forgottenAfter < reads }
+        cursors.removeAll { $0.lastUse + Self.forgottenAfter < reads }
         var changed = forgotten != cursors.count
 
-        let index: Int
+        var index: Int
         if let nearest = nearest(to: range) {
             index = nearest
             cursors[index].lastUse = reads
             if cursors[index].isSequential { follow(range, at: index) } else { join(range, at: index) }
+            let before = cursors.count
+            index = absorb(into: index)
+            if cursors.count != before { changed = true }
         } else {
             if cursors.count == Self.maximumCursors { cursors.remove(at: leastUseful()) }
             let isSequential = range.lowerBound == 0
@@ -187,6 +190,31 @@ struct ReadWindow: Sendable {
             cursors[index].window = firstWindow(for: range)
             cursors[index].planned = joined.upperBound
         }
+    }
+
+    /// Joins a sequential cursor with those whose runs overlap its own and end near it: parts of one stream that looked apart
+    /// when their reads arrived out of order. Returns where the cursor is now.
+    private mutating func absorb(into index: Int) -> Int {
+        var cursor = cursors[index]
+        guard cursor.isSequential, cursors.count > 1 else { return index }
+        var position = 0
+        var at = index
+        cursors.removeAll { other in
+            defer { position += 1 }
+            // A second pass over what was read before overlaps as well, but far from the end.
+            guard position != index, cursor.run.overlaps(other.run),
+                abs(cursor.run.upperBound - other.run.upperBound) <= limits.disorder
+            else { return false }
+            cursor.run =
+                min(cursor.run.lowerBound, other.run.lowerBound)..<max(cursor.run.upperBound, other.run.upperBound)
+            cursor.window = max(cursor.window, other.window)
+            cursor.planned = max(cursor.planned, other.planned)
+            cursor.gaps = (cursor.gaps + other.gaps).sorted { $0.lowerBound < $1.lowerBound }
+            if position < index { at -= 1 }
+            return true
+        }
+        cursors[at] = cursor
+        return at
     }
 
     private func firstWindow(for range: Range<Int64>) -> Int64 {

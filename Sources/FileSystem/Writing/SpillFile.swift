@@ -59,6 +59,9 @@ final class SpillFile: Sendable {
     /// Bytes handed out and not freed.
     var used: Int64 { space.withLock { $0.used } }
 
+    /// Whether there is something to give back to the disk.
+    var hasFreeSpace: Bool { space.withLock { $0.freeBytes > 0 && $0.canPunch } }
+
     /// The bytes that `count` bytes take.
     private static func rounded(_ count: Int64) -> Int64 { (count + pageSize - 1) / pageSize * pageSize }
 

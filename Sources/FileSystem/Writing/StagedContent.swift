@@ -8,8 +8,9 @@ struct StagedContent: Sendable {
     enum Placement: Sendable {
         /// All bytes are taken.
         case done
-        /// A block of at least this capacity is needed first; `progress` is the state's count of that moment.
-        case needsBlock(capacity: Int, progress: UInt64)
+        /// A block is needed first: of `capacity` bytes, or of `least` where memory is short; `progress` is the state's count of
+        /// that moment.
+        case needsBlock(capacity: Int, least: Int, progress: UInt64)
         /// The writer is far enough ahead of its own upload: to be tried again after `progress` has grown.
         case mustWait(progress: UInt64)
         /// Bytes are concerned that only an upload under way has.
@@ -80,7 +81,8 @@ struct StagedContent: Sendable {
         let available = (tail?.room ?? 0) + (fresh?.room ?? 0)
         if needed > available {
             let step = limits.blockSizes[min(blocksMade, limits.blockSizes.count - 1)]
-            return .needsBlock(capacity: max(step, needed - (tail?.room ?? 0)), progress: progress)
+            let least = needed - (tail?.room ?? 0)
+            return .needsBlock(capacity: max(step, least), least: least, progress: progress)
         }
 
         var position = offset

@@ -223,8 +223,12 @@ extension StagedFile {
 
     /// Completes the streamed upload with the content as it stands, because bytes are wanted that only it has.
     func completeEarly() async throws(Errno) {
-        guard let session = state.withLock({ $0.stream.session }) else {
+        let (session, isCommitting, hasUploadedBytes) = state.withLock { state in
+            (state.stream.session, state.isCommitting, state.map.hasUploadedBytes(in: 0..<state.map.size))
+        }
+        guard let session else {
             // A commit was quicker, or is about to end.
+            if hasUploadedBytes, !isCommitting { throw .ioError }
             await wait { !$0.isCommitting }
             if Task.isCancelled { throw .interrupted }
             return

@@ -91,9 +91,9 @@ struct StreamingUpload: Sendable {
     /// Where the last begun part ends.
     var frontier: Int64 { slots.last?.range.upperBound ?? 0 }
 
-    /// Bytes up to `end` that the store has not got yet, while parts are in flight; 0 when there is nothing to wait for.
+    /// Bytes up to `end` that the store has not got yet, while it has something to answer; 0 when there is nothing to wait for.
     func backlog(to end: Int64) -> Int64 {
-        guard inFlight > 0 else { return 0 }
+        guard isBusy else { return 0 }
         return end - (slots.first { $0.state == .uploading }?.range.lowerBound ?? frontier)
     }
 

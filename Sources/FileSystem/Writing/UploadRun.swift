@@ -17,8 +17,8 @@ typealias BaseReader =
 /// sent, which has the modification time to the nanosecond in it, is our own.
 ///
 /// Base bytes that a part needs are read into memory when the part's turn comes. They are reserved from the budget; where
-/// it has no room the run first waits for its own parts, and goes on over the budget with one part at a time: the
-/// budget is then full of bytes that only a commit can free.
+/// it has no room the run first waits for its own parts, and then goes on over the budget when ``OverBudgetGate`` lets it: the
+/// budget is full of bytes that only a commit can free.
 struct UploadRun: Sendable {
     let store: any ObjectStore
     let target: UploadTarget
@@ -33,9 +33,11 @@ struct UploadRun: Sendable {
 
     /// PutObject: 1 request, plus 1 GET for each range of the base that is kept.
     func put() async throws(StoreError) -> StoredObject {
-        let body = try await body(of: 0..<size) {
-            StagingBlock.inMemory(capacity: $0, budget: budget) ?? .unreserved(capacity: $0)
-        }
+        var allowance = reserve(for: 0..<size)
+        if allowance == nil, await OverBudgetGate.shared.enter() { allowance = .gate }
+        guard let allowance else { throw StoreError(.cancelled, operation: "PutObject", key: target.key) }
+        defer { give(back: allowance) }
+        let body = try await body(of: 0..<size)
         do {
             let stored = try await store.put(
                 target.key, body: body, metadata: target.metadata, if: target.precondition)
@@ -83,20 +85,26 @@ struct UploadRun: Sendable {
                     continue
                 }
                 while running >= max(1, parallelParts), failure == nil { await collect() }
-                var reservation: Int?
-                while failure == nil {
-                    reservation = reserve(for: part)
-                    if reservation != nil || running == 0 { break }
-                    await collect()
+                var allowance: Allowance?
+                while failure == nil, allowance == nil {
+                    allowance = part.source == .upload ? reserve(for: part.range) : .reserved(0)
+                    if allowance == nil, running > 0 {
+                        await collect()
+                    } else if allowance == nil {
+                        guard await OverBudgetGate.shared.enter() else {
+                            failure = StoreError(.cancelled, operation: "UploadPart", key: target.key)
+                            break
+                        }
+                        allowance = .gate
+                    }
                 }
-                guard failure == nil else {
-                    if let reservation { budget.release(reservation) }
+                guard failure == nil, let granted = allowance else {
+                    if let allowance { give(back: allowance) }
                     break
                 }
-                let reserved = reservation
                 running += 1
                 group.addTask {
-                    defer { if let reserved, reserved > 0 { budget.release(reserved) } }
+                    defer { give(back: granted) }
                     return await send(part, to: upload)
                 }
             }
@@ -118,7 +126,7 @@ struct UploadRun: Sendable {
                     try await store.copyPart(
                         upload, number: part.number, from: base.key, range: range, ifMatch: base.etag))
             case .upload:
-                let body = try await body(of: part.range) { .unreserved(capacity: $0) }
+                let body = try await body(of: part.range)
                 return .success(try await store.uploadPart(upload, number: part.number, body: body))
             }
         } catch {
@@ -126,15 +134,28 @@ struct UploadRun: Sendable {
         }
     }
 
-    /// Reserves what the base bytes of a part need; nil where there is no room now.
-    private func reserve(for part: PlannedPart) -> Int? {
-        guard case .upload = part.source else { return 0 }
+    /// What covers the memory for base bytes.
+    private enum Allowance: Sendable {
+        /// This much of the budget.
+        case reserved(Int)
+        /// Being the one who may do without.
+        case gate
+    }
+
+    /// Reserves for the base bytes of `range`; nil where there is no room now.
+    private func reserve(for range: Range<Int64>) -> Allowance? {
         var needed = 0
-        for extent in content.slice(part.range) {
+        for extent in content.slice(range) {
             if case .object = extent.source { needed += Int(extent.count) }
         }
-        if needed == 0 { return 0 }
-        return budget.tryReserve(needed) ? needed : nil
+        return needed == 0 || budget.tryReserve(needed) ? .reserved(needed) : nil
+    }
+
+    private func give(back allowance: Allowance) {
+        switch allowance {
+        case .reserved(let bytes): if bytes > 0 { budget.release(bytes) }
+        case .gate: OverBudgetGate.shared.leave()
+        }
     }
 
     // MARK: Bodies
@@ -143,15 +164,15 @@ struct UploadRun: Sendable {
         StoreError(.badResponse, operation: "GetObject", key: target.key, message: "the file has no stored version")
     }
 
-    /// The bytes of `range`, those of the base read into new blocks.
-    private func body(of range: Range<Int64>, blocks: (Int) -> StagingBlock) async throws(StoreError) -> StagedBody {
+    /// The bytes of `range`, those of the base read into new blocks: the caller has an ``Allowance`` for them.
+    private func body(of range: Range<Int64>) async throws(StoreError) -> StagedBody {
         var pieces: [Extent] = []
         for var extent in content.slice(range) {
             switch extent.source {
             case .staged, .zeros: break
             case .object(let offset):
                 guard let readBase, base != nil else { throw noBase }
-                let block = blocks(Int(extent.count))
+                let block = StagingBlock.unreserved(capacity: Int(extent.count))
                 block.used = block.capacity
                 try await readBase(offset..<offset + extent.count, block.memory!)
                 extent.source = .staged(block, offset: 0)

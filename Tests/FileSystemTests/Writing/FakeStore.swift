@@ -16,6 +16,8 @@ final class FakeStore: ObjectStore {
     /// What shall go wrong with a mutation.
     enum Fault: Sendable {
         case refuse
+        /// It takes no effect, but nobody can know.
+        case refuseAmbiguously
         /// It takes effect, the answer is lost, and the retry answers this.
         case loseAnswer(StoreError.Kind)
     }
@@ -29,6 +31,7 @@ final class FakeStore: ObjectStore {
         var readBytes = 0
         var fault: (@Sendable (String, Int) -> Fault?)?
         var mutations = 0
+        var failsHeads = false
         var history: [ObjectKey: [[UInt8]]] = [:]
     }
 
@@ -54,6 +57,8 @@ final class FakeStore: ObjectStore {
         }
     }
 
+    func failHeads(_ fails: Bool) { state.withLock { $0.failsHeads = fails } }
+
     @discardableResult
     func seed(_ key: ObjectKey, _ bytes: [UInt8]) -> ETag {
         state.withLock { state in
@@ -78,6 +83,7 @@ final class FakeStore: ObjectStore {
             state.mutations += 1
             switch state.fault?(operation, state.mutations) {
             case .refuse?: return .failure(self.error(.serverError, operation, key))
+            case .refuseAmbiguously?: return .failure(self.error(.timedOut, operation, key, ambiguous: true))
             case .loseAnswer(let kind)?:
                 _ = body(&state)
                 return .failure(self.error(kind, operation, key, ambiguous: true))
@@ -123,10 +129,11 @@ final class FakeStore: ObjectStore {
     }
 
     func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo {
-        let object = state.withLock { state in
+        let (object, fails) = state.withLock { state in
             state.calls["HeadObject", default: 0] += 1
-            return state.objects[key]
+            return (state.objects[key], state.failsHeads)
         }
+        if fails { throw error(.serverError, "HeadObject", key) }
         guard let object else { throw error(.notFound, "HeadObject", key) }
         return ObjectInfo(
             size: Int64(object.bytes.count), etag: object.etag, lastModified: Timestamp(seconds: 0),

@@ -247,11 +247,11 @@ final class FileUnderTest {
         #expect(test.budget.used == 0, "seed \(seed)")
     }
 
-    @Test(arguments: 0..<120) func randomLivesMatchTheModel(seed: UInt64) async throws {
+    @Test(arguments: 0..<50) func randomLivesMatchTheModel(seed: UInt64) async throws {
         try await Self.live(seed: seed, uploaded: .keptOnDisk)
     }
 
-    @Test(arguments: 0..<120) func randomLivesWithDroppedPartsMatchTheModel(seed: UInt64) async throws {
+    @Test(arguments: 0..<50) func randomLivesWithDroppedPartsMatchTheModel(seed: UInt64) async throws {
         try await Self.live(seed: seed &+ 1000, uploaded: .dropped)
     }
 }
