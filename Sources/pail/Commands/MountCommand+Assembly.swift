@@ -34,31 +34,24 @@ extension MountCommand {
         try StateDirectory.prepare(plan.spillDirectory)
         let fileSystem = BucketFileSystem(
             store: store, prefix: plan.request.source.prefix, options: plan.fileSystemOptions, logger: logger)
-        let mountOptions = plan.kernelOptions
-        let path = plan.request.mountPoint
-        // On a thread of its own: it blocks until the mount ends.
-        let result = await BlockingThread.run { () -> Result<MountEnd, MountError> in
-            do throws(MountError) {
-                let mount = try FuseMount(
-                    fileSystem: fileSystem, mountPoint: path, options: mountOptions, logger: logger)
-                return .success(
-                    try mount.run {
-                        logger.notice(
-                            "mounted",
-                            metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
-                        if !ready() { mount.stop() }
-                    })
-            } catch { return .failure(error) }
-        }
-        switch result {
-        case .failure(let error): throw MountFailure.commandError(for: error)
-        case .success(let end):
-            logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(path)"])
-            guard end.isComplete else {
-                let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
-                throw CommandError(
-                    .failure, "\(what) of \(plan.request.source) could not be stored before the mount ended")
+        let end: MountEnd
+        do throws(MountError) {
+            let mount = try FuseMount(
+                fileSystem: fileSystem, mountPoint: plan.request.mountPoint, options: plan.kernelOptions, logger: logger
+            )
+            end = try await mount.serve {
+                logger.notice(
+                    "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
+                if !ready() { mount.stop() }
             }
+        } catch { throw MountFailure.commandError(for: error) }
+        logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
+        guard end.isComplete else {
+            let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
+            throw CommandError(
+                .failure,
+                "\(what) of \(plan.request.source) could not be stored before the mount ended; see the log (--drain-timeout "
+                    + "sets how long to wait)")
         }
     }
 }
