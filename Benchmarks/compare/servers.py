@@ -51,7 +51,7 @@ class SeaweedFS:
                                        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]}]}, file)
         names = ["master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc"]
         ports = dict(zip(names, free_ports(len(names))))
-        arguments = [tool(tools, "weed"), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
+        arguments = [tool(tools, "weed"), f"-logdir={directory}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
                      f"-s3.config={identities}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
                      "-master.volumeSizeLimitMB=4096", "-volume.max=200"]
         for part in ("master", "volume", "filer", "s3"):
