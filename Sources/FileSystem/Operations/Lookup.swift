@@ -154,16 +154,17 @@ extension BucketFileSystem {
                     return (directory.known.beginListing(), min(1000, 32 << min(directory.misses, 6)))
                 }
             } ?? (UInt64(0), 32)
+        let before = target.name.justBefore
         let page: ListPage
         do {
             page = try await store.list(
                 ListRequest(
-                    prefix: parentPrefix, delimiter: "/", startAfter: parentPrefix + target.name.string, limit: limit))
+                    prefix: parentPrefix, delimiter: "/", startAfter: before.map { parentPrefix + $0 }, limit: limit))
         } catch {
             namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.endListing() } }
             throw error
         }
-        let span = span(of: page, below: parentPrefix, after: target.name.string, seen: seen)
+        let span = span(of: page, below: parentPrefix, after: before, seen: seen)
         namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.apply(span, begun: begun) } }
         let directoryKey = parentPrefix + target.name.string + "/"
         if page.commonPrefixes.contains(where: { $0.utf8.elementsEqual(directoryKey.utf8) }) { return true }
@@ -350,5 +351,26 @@ extension BucketFileSystem {
                 }
             }
         }
+    }
+}
+
+extension FileName {
+    /// A text that sorts before the name and behind almost all names before it: where a listing shall start to show the name and
+    /// its directory. Nil for the beginning of the directory.
+    ///
+    /// Not the name itself: some stores (SeaweedFS) leave out the common prefix `a/` of a listing that starts after `a`. So the
+    /// text must be nobody's name either: it ends in the last private character of Unicode.
+    var justBefore: String? {
+        var scalars = Array(string.unicodeScalars)
+        guard let last = scalars.popLast(), last.value > 0x21 else { return nil }
+        // The character before the last one, past what is no character or would be a slash.
+        var value = last.value - 1
+        if value == 0x2F { value = 0x2E }
+        if (0xD800...0xDFFF).contains(value) { value = 0xD7FF }
+        scalars.append(Unicode.Scalar(value)!)
+        scalars.append("\u{10FFFD}")
+        var text = String.UnicodeScalarView()
+        text.append(contentsOf: scalars)
+        return String(text)
     }
 }
