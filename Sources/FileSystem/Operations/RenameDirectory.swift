@@ -1,6 +1,6 @@
 internal import ObjectStore
-internal import SystemPackage
 import Synchronization
+internal import SystemPackage
 
 /// `RENAME` of a directory with all that is below it.
 ///
@@ -23,7 +23,7 @@ extension BucketFileSystem {
             if let target = move.target { try await self.checkEmpty(target) }
             try await self.storeStreams(below: move.inode)
             try await self.keepDirectory(move.parent)
-            try await self.moveTree(from: oldKey, to: newKey, directory: move.inode)
+            try await self.moveTree(from: oldKey, to: newKey, directory: move.inode, isReplacing: move.target != nil)
             self.noteMoved(move, from: oldKey, to: newKey)
         }
     }
@@ -36,7 +36,7 @@ extension BucketFileSystem {
         }
     }
 
-    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode) async throws {
+    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode, isReplacing: Bool) async throws {
         // Objects that another host adds under the old name meanwhile are found by listing again; a few rounds are enough for
         // all but somebody who keeps adding, and what he adds then simply stays under the old name.
         for round in 0..<3 {
@@ -45,17 +45,23 @@ extension BucketFileSystem {
             for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
                 throw Errno.fileNameTooLong
             }
-            if round == 0 {
-                let state = directory.state.withLock { $0 }
-                let (stored, metadata) = try await putMarker(
-                    new, attributes: state.attributes, merging: state.metadata, if: .none)
-                directory.state.withLock { state in
-                    state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
-                    state.metadata = metadata
-                }
+            let below = found.filter { $0.key != old }
+            if round > 0 {
+                try await copyAll(below, from: old, to: new) {}
+                try await deleteAll(found.map(\.key))
+                continue
             }
-            try await copyAll(found.filter { $0.key != old }, from: old, to: new)
-            try await deleteAll(found.map(\.key) + (round == 0 ? [old] : []))
+            let state = directory.state.withLock { $0 }
+            // The marker comes last: until all copies stand, an empty directory that is to be replaced stays as it is.
+            let (stored, metadata) = try await copyAll(below, from: old, to: new, takingBack: isReplacing ? [] : [new])
+            {
+                try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
+            }
+            try await deleteAll(found.map(\.key) + [old])
+            directory.state.withLock { state in
+                state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
+                state.metadata = metadata
+            }
         }
     }
 
@@ -79,7 +85,11 @@ extension BucketFileSystem {
         return found
     }
 
-    private func copyAll(_ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey) async throws {
+    /// Copies all objects, then runs `last`; where either fails, takes back what was copied and the keys `takingBack`.
+    private func copyAll<T: Sendable>(
+        _ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey, takingBack: [ObjectKey] = [],
+        last: () async throws -> T
+    ) async throws -> T {
         let copied = CopiedKeys()
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -96,10 +106,11 @@ extension BucketFileSystem {
                 }
                 try await group.waitForAll()
             }
+            return try await last()
         } catch {
             let keys = copied.all
             // Taken back in a task of its own: the one at hand may have been interrupted.
-            await Task { try? await self.deleteAll(keys + [new]) }.value
+            await Task { try? await self.deleteAll(keys + takingBack) }.value
             throw error
         }
     }
