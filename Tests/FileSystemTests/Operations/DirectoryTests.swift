@@ -75,6 +75,26 @@ import Testing
         await #expect(throws: Errno.invalidArgument) { try await mount.rename("e", to: "e/sub/x") }
     }
 
+    /// A copy of an object that was uploaded in parts may have another ETag: what is open goes on with the new one.
+    @Test func openFilesOfManyPartsGoAlongWithTheirDirectory() async throws {
+        let bucket = TestBucket()
+        let mount = bucket.mount { $0.partSize = 64 }
+        try await mount.mkdir("d")
+        let text = String((0..<500).map { Character(Unicode.Scalar(UInt8(97 + $0 % 26))) })
+        for name in ["r", "w"] { try await mount.put("d/\(name)", text) }
+        let before = bucket.store.info(of: "d/w")?.etag
+        let reading = try await mount.open("d/r")
+        #expect(try await mount.read(reading, at: 0, 10) == String(text.prefix(10)))
+        let writing = try await mount.open("d/w", [.readWrite])
+        try await mount.write(writing, "XYZ", at: 100)
+        try await mount.rename("d", to: "e")
+        #expect(bucket.store.info(of: "e/w")?.etag != before)
+        #expect(try await mount.read(reading) == text)
+        try await mount.close(reading)
+        try await mount.close(writing)
+        #expect(bucket.text("e/w") == String(text.prefix(100)) + "XYZ" + text.dropFirst(103))
+    }
+
     /// Keys that no file can have a name for are not shown, and harm nothing.
     @Test func hiddenNames() async throws {
         let bucket = TestBucket()

@@ -34,6 +34,17 @@ import Testing
         await #expect(throws: Errno.fileExists) { try await other.mkdir("d") }
     }
 
+    /// `RENAME_NOREPLACE` holds against a file of which this mount does not know.
+    @Test func aRenameThatMayNotReplace() async throws {
+        let bucket = TestBucket()
+        let mount = bucket.mount()
+        try await mount.put("a", "mine")
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("b") }
+        bucket.store.insert("b", Array("theirs".utf8))
+        await #expect(throws: Errno.fileExists) { try await mount.rename("a", to: "b", .noReplace) }
+        #expect(bucket.text("a") == "mine" && bucket.text("b") == "theirs")
+    }
+
     @Test func aPartialOverwriteOfAChangedObjectIsRefused() async throws {
         let bucket = TestBucket()
         bucket.store.insert("a", Array("0123456789".utf8))
