@@ -61,6 +61,9 @@ final class AsyncMutex: Sendable {
         if !granted { throw CancellationError() }
     }
 
+    /// How many tasks wait.
+    var waiterCount: Int { state.withLock { $0.waiters.count } }
+
     /// Takes the lock if it is free.
     func tryLock() -> Bool {
         state.withLock { state in

@@ -66,6 +66,9 @@ final class AsyncReadWriteLock: Sendable {
         if !granted { throw CancellationError() }
     }
 
+    /// How many tasks wait.
+    var waiterCount: Int { state.withLock { $0.waiters.count } }
+
     /// Gives the lock back, as it was taken.
     func unlock(exclusive: Bool) {
         let admitted = state.withLock { state in

@@ -57,7 +57,8 @@ struct KnownEntries: Sendable {
     private(set) var spans: [Span] = []
     private var sequence: UInt64 = 0
     private var listingsInFlight = 0
-    private var changedMeanwhile: [FileName: UInt64] = [:]
+    /// What this mount did to names while listings were on their way, and when: the entry stored, or nil for a removal.
+    private var changedMeanwhile: [FileName: (sequence: UInt64, entry: Entry?)] = [:]
 
     // MARK: Asking
 
@@ -131,14 +132,19 @@ struct KnownEntries: Sendable {
     /// Takes in a page that was begun at `start` and asked for at `seen`.
     mutating func apply(_ page: Span, begun start: UInt64) {
         var page = page
-        let local = changedMeanwhile.filter { $0.value > start }
+        let local = changedMeanwhile.filter { $0.value.sequence > start }
         if !local.isEmpty {
             page.entries.removeAll { local[$0.name] != nil }
-            for name in local.keys {
-                if case .present(let entry, _) = knowledge(of: name), Self.covers(page, Self.key(of: entry)) {
-                    page.entries.insert(
-                        entry, at: position(of: Self.key(of: entry), in: page.entries, afterEqual: false))
-                }
+            for (name, change) in local {
+                let entry: Entry? =
+                    switch knowledge(of: name) {
+                    case .present(let entry, _): entry
+                    case .absent: nil
+                    // No span covered the name when it was stored.
+                    case .unknown: change.entry
+                    }
+                guard let entry, Self.covers(page, Self.key(of: entry)) else { continue }
+                page.entries.insert(entry, at: position(of: Self.key(of: entry), in: page.entries, afterEqual: false))
             }
         }
         cut(from: page.lower, to: page.upper)
@@ -155,7 +161,7 @@ struct KnownEntries: Sendable {
 
     /// This mount has stored `entry`.
     mutating func insert(_ entry: Entry) {
-        noteChange(entry.name)
+        noteChange(entry.name, to: entry)
         removeEntries(named: entry.name)
         let key = Self.key(of: entry)
         guard let index = span(covering: key) else { return }
@@ -165,7 +171,7 @@ struct KnownEntries: Sendable {
 
     /// This mount has removed `name`.
     mutating func remove(_ name: FileName) {
-        noteChange(name)
+        noteChange(name, to: nil)
         removeEntries(named: name)
     }
 
@@ -230,7 +236,11 @@ struct KnownEntries: Sendable {
         while low < high {
             let middle = (low + high) / 2
             let other = Self.key(of: entries[middle])
-            if Self.less(other, key) || (afterEqual && Self.same(other, key)) { low = middle + 1 } else { high = middle }
+            if Self.less(other, key) || (afterEqual && Self.same(other, key)) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low
     }
@@ -244,14 +254,16 @@ struct KnownEntries: Sendable {
         return entries[place]
     }
 
-    private mutating func noteChange(_ name: FileName) {
+    private mutating func noteChange(_ name: FileName, to entry: Entry?) {
         sequence += 1
-        if listingsInFlight > 0 { changedMeanwhile[name] = sequence }
+        if listingsInFlight > 0 { changedMeanwhile[name] = (sequence, entry) }
     }
 
     private mutating func removeEntries(named name: FileName) {
         for (key, isDirectory) in [(name.string, false), (name.string + "/", true)] {
-            guard let index = span(covering: key), find(key, isDirectory: isDirectory, in: index) != nil else { continue }
+            guard let index = span(covering: key), find(key, isDirectory: isDirectory, in: index) != nil else {
+                continue
+            }
             spans[index].entries.remove(at: position(of: key, in: spans[index].entries, afterEqual: false))
         }
     }

@@ -134,11 +134,13 @@ struct Namespace: Sendable {
 
     /// Hangs a new inode under `parent`, in place of what hung there by that name, which is cut off.
     mutating func insert(_ inode: Inode, as name: FileName, in parent: NodeID) {
-        if let old = nodes[parent]?.directory?.children[name] { detach(old) }
+        let old = nodes[parent]?.directory?.children[name]
         nodes[inode.node] = Node(
             inode: inode, parent: parent, name: name, directory: inode.type == .directory ? Directory() : nil)
         nodes[parent]?.directory?.children[name] = inode.node
         numbersInUse[inode.number, default: 0] += 1
+        // Only now: the old one may have been all that held the parent.
+        if let old { detach(old) }
     }
 
     /// Cuts a node off the tree: unlinked, or replaced by another version. It stays for who holds it.
@@ -154,11 +156,13 @@ struct Namespace: Sendable {
     /// Hangs a node elsewhere, in place of what hung there, which is cut off.
     mutating func move(_ id: NodeID, to name: FileName, in parent: NodeID) {
         guard let node = nodes[id], let oldParent = node.parent, let oldName = node.name else { return }
-        if let old = nodes[parent]?.directory?.children[name], old != id { detach(old) }
+        let old = nodes[parent]?.directory?.children[name]
         nodes[oldParent]?.directory?.children[oldName] = nil
         nodes[parent]?.directory?.children[name] = id
         nodes[id]?.parent = parent
         nodes[id]?.name = name
+        // Only now: the old one may have been all that held the parent.
+        if let old, old != id { detach(old) }
         reap(oldParent)
     }
 

@@ -1,7 +1,7 @@
 internal import Logging
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `OPEN` and `RELEASE`.
 ///
@@ -15,7 +15,9 @@ extension BucketFileSystem {
             do { try checkWritable() } catch { return .failure(error) }
         }
         guard isFresh(inode) else { return nil }
-        guard inode.type == .regular else { return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice) }
+        guard inode.type == .regular else {
+            return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice)
+        }
         let needsTruncation = flags.contains(.truncate) && inode.state.withLock { $0.staged != nil }
         return needsTruncation ? nil : .success(openFresh(inode, flags: flags))
     }
@@ -110,8 +112,17 @@ extension BucketFileSystem {
                 )
             }
         }
+        let key = try? key(of: file.inode)
         let (hidden, staged): (ObjectKey?, StagedFile?) = file.inode.state.withLock { state in
-            guard state.handles == 1, state.isUnlinked else { return (nil, nil) }
+            guard state.handles == 1 else { return (nil, nil) }
+            if !state.isUnlinked {
+                // The unlink or rename that the content was kept for has failed: the file is still under its name.
+                guard let hidden = state.hiddenKey, let key, !state.isDirty else { return (nil, nil) }
+                state.hiddenKey = nil
+                state.version?.key = key
+                state.seen = options.clock.monotonic().earlier(by: 1e6)
+                return (hidden, nil)
+            }
             defer {
                 state.hiddenKey = nil
                 state.staged = nil

@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `RENAME` of one file, link or device; of a directory, see RenameDirectory.swift.
 ///
@@ -22,13 +22,16 @@ extension BucketFileSystem {
         var target: Inode?
         do { target = try await held(newName, in: newParent) } catch .noSuchFileOrDirectory {} catch { throw error }
         defer { if let target { forget(target.node, lookups: 1) } }
-        if inode.type == .directory, namespace.withLock({ $0.isBelow(newParent, inode.node) }) { throw .invalidArgument }
+        if inode.type == .directory, namespace.withLock({ $0.isBelow(newParent, inode.node) }) {
+            throw .invalidArgument
+        }
         if let target {
             if flags.contains(.noReplace) { throw .fileExists }
             if inode.type == .directory, target.type != .directory { throw .notDirectory }
             if inode.type != .directory, target.type == .directory { throw .isDirectory }
         }
-        let move = Move(inode: inode, name: name, parent: parent, newName: newName, newParent: newParent, target: target)
+        let move = Move(
+            inode: inode, name: name, parent: parent, newName: newName, newParent: newParent, target: target)
         _ = try path(of: newName, in: newParent)
         if inode.type == .directory {
             try await renameDirectory(move)
@@ -103,11 +106,12 @@ extension BucketFileSystem {
             state.seen = now
             state.attributes.changeTime = time
         }
-        let leftOver: StagedFile? = replaced?.state.withLock { state in
-            guard state.handles == 0 else { return nil }
-            defer { state.staged = nil }
-            return state.staged
-        } ?? nil
+        let leftOver: StagedFile? =
+            replaced?.state.withLock { state in
+                guard state.handles == 0 else { return nil }
+                defer { state.staged = nil }
+                return state.staged
+            } ?? nil
         await leftOver?.discard()
     }
 
@@ -124,8 +128,17 @@ extension BucketFileSystem {
             metadata = try state.attributes.metadata(merging: state.metadata, contentType: newType)
             directive = .replace(metadata)
         }
-        let stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
-            version, to: key, metadata: directive, if: mayReplace ? .none : .absent)
+        let stored: StoredObject
+        do throws(StoreError) {
+            stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
+                version, to: key, metadata: directive, if: mayReplace ? .none : .absent)
+        } catch {
+            // Either condition may have failed, the source's or the goal's: look which.
+            if !mayReplace, error.kind == .preconditionFailed, try await headOrNil(key) != nil {
+                throw Errno.fileExists
+            }
+            throw error
+        }
         try await store.delete(version.key, if: .none)
         let new = ObjectVersion(key: key, etag: stored.etag, size: version.size)
         let lastModified = stored.date ?? Timestamp(seconds: options.clock.wall().seconds)

@@ -1,6 +1,6 @@
 internal import ObjectStore
-internal import SystemPackage
 import Synchronization
+internal import SystemPackage
 
 /// `RENAME` of a directory with all that is below it.
 ///
@@ -23,8 +23,9 @@ extension BucketFileSystem {
             if let target = move.target { try await self.checkEmpty(target) }
             try await self.storeStreams(below: move.inode)
             try await self.keepDirectory(move.parent)
-            try await self.moveTree(from: oldKey, to: newKey, directory: move.inode)
-            self.noteMoved(move, from: oldKey, to: newKey)
+            let copies = try await self.moveTree(
+                from: oldKey, to: newKey, directory: move.inode, isReplacing: move.target != nil)
+            self.noteMoved(move, from: oldKey, to: newKey, copies)
         }
     }
 
@@ -36,27 +37,39 @@ extension BucketFileSystem {
         }
     }
 
-    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode) async throws {
+    /// Returns the ETags of the copies: that of an object uploaded in parts is another one than its source's.
+    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode, isReplacing: Bool) async throws
+        -> CopiedKeys
+    {
+        let copied = CopiedKeys()
         // Objects that another host adds under the old name meanwhile are found by listing again; a few rounds are enough for
         // all but somebody who keeps adding, and what he adds then simply stays under the old name.
         for round in 0..<3 {
             let found = try await listAll(below: old)
-            if found.isEmpty, round > 0 { return }
+            if found.isEmpty, round > 0 { break }
             for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
                 throw Errno.fileNameTooLong
             }
-            if round == 0 {
-                let state = directory.state.withLock { $0 }
-                let (stored, metadata) = try await putMarker(
-                    new, attributes: state.attributes, merging: state.metadata, if: .none)
-                directory.state.withLock { state in
-                    state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
-                    state.metadata = metadata
-                }
+            let below = found.filter { $0.key != old }
+            if round > 0 {
+                try await copyAll(below, from: old, to: new, noting: copied) {}
+                try await deleteAll(found.map(\.key))
+                continue
             }
-            try await copyAll(found.filter { $0.key != old }, from: old, to: new)
-            try await deleteAll(found.map(\.key) + (round == 0 ? [old] : []))
+            let state = directory.state.withLock { $0 }
+            // The marker comes last: until all copies stand, an empty directory that is to be replaced stays as it is.
+            let (stored, metadata) = try await copyAll(
+                below, from: old, to: new, noting: copied, takingBack: isReplacing ? [] : [new]
+            ) {
+                try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
+            }
+            try await deleteAll(found.map(\.key) + [old])
+            directory.state.withLock { state in
+                state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
+                state.metadata = metadata
+            }
         }
+        return copied
     }
 
     private func newPath(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> String {
@@ -79,7 +92,12 @@ extension BucketFileSystem {
         return found
     }
 
-    private func copyAll(_ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey) async throws {
+    /// Copies all objects, then runs `last`; where either fails, takes back what was copied and the keys `takingBack`.
+    private func copyAll<T: Sendable>(
+        _ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey, noting all: CopiedKeys,
+        takingBack: [ObjectKey] = [],
+        last: () async throws -> T
+    ) async throws -> T {
         let copied = CopiedKeys()
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -90,29 +108,31 @@ extension BucketFileSystem {
                     next += 1
                     let destination = renamed(object.key, from: old, to: new)
                     group.addTask {
-                        try await self.copyOne(object, to: destination)
-                        copied.note(destination)
+                        let etag = try await self.copyOne(object, to: destination)
+                        copied.note(destination, from: object.etag, to: etag)
+                        all.note(destination, from: object.etag, to: etag)
                     }
                 }
                 try await group.waitForAll()
             }
+            return try await last()
         } catch {
-            let keys = copied.all
+            let keys = copied.keys
             // Taken back in a task of its own: the one at hand may have been interrupted.
-            await Task { try? await self.deleteAll(keys + [new]) }.value
+            await Task { try? await self.deleteAll(keys + takingBack) }.value
             throw error
         }
     }
 
-    private func copyOne(_ object: ListedObject, to destination: ObjectKey) async throws {
+    private func copyOne(_ object: ListedObject, to destination: ObjectKey) async throws -> ETag? {
         let version = ObjectVersion(key: object.key, etag: object.etag, size: object.size)
         do throws(StoreError) {
-            _ = try await ServerCopy(store: store, parallel: 4).copy(version, to: destination)
+            return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination).etag
         } catch {
             guard object.key.isDirectoryMarker, object.size == 0, error.kind == .notFound else { throw error }
             // Some stores list markers that they cannot copy: put a new one with the same headers.
             let info = try await store.head(object.key)
-            _ = try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none)
+            return try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none).etag
         }
     }
 
@@ -126,7 +146,7 @@ extension BucketFileSystem {
     }
 
     /// The tree follows the bucket: every inode below has a new key.
-    private func noteMoved(_ move: Move, from old: ObjectKey, to new: ObjectKey) {
+    private func noteMoved(_ move: Move, from old: ObjectKey, to new: ObjectKey, _ copies: CopiedKeys) {
         let now = options.clock.monotonic()
         namespace.withLock { namespace in
             if let target = move.target {
@@ -138,8 +158,10 @@ extension BucketFileSystem {
             for node in namespace.subtree(of: move.inode.node) {
                 node.inode.state.withLock { state in
                     guard let version = state.version, version.key.hasPrefix(old.string) else { return }
-                    let moved = ObjectVersion(
-                        key: renamed(version.key, from: old, to: new), etag: version.etag, size: version.size)
+                    let key = renamed(version.key, from: old, to: new)
+                    let etag = copies.etag(of: key, from: version.etag) ?? version.etag
+                    let moved = ObjectVersion(key: key, etag: etag, size: version.size)
+                    if state.pageCacheVersion == version.etag { state.pageCacheVersion = moved.etag }
                     state.version = moved
                     state.reader?.moved(to: moved)
                     _ = state.staged?.rebase(to: moved)
@@ -152,9 +174,14 @@ extension BucketFileSystem {
 
 /// The copies that stand so far.
 private final class CopiedKeys: Sendable {
-    private let keys = Mutex<[ObjectKey]>([])
+    private let copies = Mutex<[ObjectKey: (source: ETag?, copy: ETag?)]>([:])
 
-    var all: [ObjectKey] { keys.withLock { $0 } }
+    var keys: [ObjectKey] { copies.withLock { Array($0.keys) } }
 
-    func note(_ key: ObjectKey) { keys.withLock { $0.append(key) } }
+    func note(_ key: ObjectKey, from source: ETag?, to copy: ETag?) { copies.withLock { $0[key] = (source, copy) } }
+
+    /// The ETag of the copy of a version; nil where another version was copied.
+    func etag(of key: ObjectKey, from source: ETag?) -> ETag? {
+        copies.withLock { copies in copies[key].flatMap { $0.source == source ? $0.copy : nil } }
+    }
 }

@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `UNLINK` and `RMDIR`.
 ///
@@ -39,7 +39,11 @@ extension BucketFileSystem {
             namespace.addLookup(child.node)
             return child
         }
-        guard let known else { return try await find(name, in: parent) }
+        guard let known else {
+            // The kernel has just looked the name up: no need to ask again for what is not there.
+            if isKnownAbsent(name, in: parent) { throw .noSuchFileOrDirectory }
+            return try await find(name, in: parent)
+        }
         if isFresh(known) { return known }
         forget(known.node, lookups: 1)
         return try await find(name, in: parent)
@@ -48,7 +52,9 @@ extension BucketFileSystem {
     /// Keeps the stored content of an open file whose key is about to go to another object or to none.
     func preserveContent(of inode: Inode) async throws {
         let (version, isNeeded) = inode.state.withLock { state in
-            (state.version, state.handles > 0 && state.hiddenKey == nil && state.size > 0)
+            // Kept already: what was to take the name away failed, and the version may have been looked up since.
+            if let hidden = state.hiddenKey { state.version?.key = hidden }
+            return (state.version, state.handles > 0 && state.hiddenKey == nil && state.size > 0)
         }
         guard isNeeded, let version else { return }
         let hidden = keys.reservedKey("unlinked/" + String(UInt64.random(in: .min ... .max), radix: 16))

@@ -173,7 +173,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1))) func aWriterWaitsForItsOwnPartsAndMemoryStaysInsideTheBudget() async throws {
-        let gate = Gate()
+        let gate = Turnstile()
         // Room for about seven parts of 64 bytes.
         let test = Self.make(budget: 512, streams: true, beforePart: { await gate.pass() })
         var written = 0
@@ -206,7 +206,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1))) func aWaitingWriterCanBeInterrupted() async throws {
-        let gate = Gate()
+        let gate = Turnstile()
         let test = Self.make(streams: true, beforePart: { await gate.pass() })
         let file = test.file
         let writer = Task {
@@ -362,7 +362,7 @@ import Testing
 }
 
 /// Holds up whoever passes until it is opened.
-final class Gate: Sendable {
+final class Turnstile: Sendable {
     private let state = Mutex<(isOpen: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
 
     func pass() async {

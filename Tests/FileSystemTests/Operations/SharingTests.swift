@@ -1,0 +1,187 @@
+import ObjectStore
+import ObjectStoreTesting
+import SystemPackage
+import Testing
+
+@testable import FileSystem
+
+/// What happens when others change the bucket: other mounts, other tools.
+@Suite(.timeLimit(.minutes(2))) struct SharingTests {
+    @Test func onlyOneOfTwoMountsMakesALockFile() async throws {
+        let bucket = TestBucket()
+        let one = bucket.mount()
+        let other = bucket.mount()
+        // Both believe that the name is free.
+        for mount in [one, other] { _ = try await mount.list("") }
+        let handle = try await one.open("lock", [.writeOnly, .create, .exclusive])
+        await #expect(throws: Errno.fileExists) { try await other.open("lock", [.writeOnly, .create, .exclusive]) }
+        #expect(bucket.store.allKeys == ["lock"])
+        try await one.write(handle, "one")
+        try await one.close(handle)
+        #expect(bucket.text("lock") == "one")
+        try await one.unlink("lock")
+        bucket.clock.advance(seconds: 5)
+        let second = try await other.open("lock", [.writeOnly, .create, .exclusive])
+        try await other.close(second)
+    }
+
+    @Test func onlyOneOfTwoMountsMakesADirectory() async throws {
+        let bucket = TestBucket()
+        let one = bucket.mount()
+        let other = bucket.mount()
+        for mount in [one, other] { _ = try await mount.list("") }
+        try await one.mkdir("d")
+        await #expect(throws: Errno.fileExists) { try await other.mkdir("d") }
+    }
+
+    /// `RENAME_NOREPLACE` holds against a file of which this mount does not know.
+    @Test func aRenameThatMayNotReplace() async throws {
+        let bucket = TestBucket()
+        let mount = bucket.mount()
+        try await mount.put("a", "mine")
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("b") }
+        bucket.store.insert("b", Array("theirs".utf8))
+        await #expect(throws: Errno.fileExists) { try await mount.rename("a", to: "b", .noReplace) }
+        #expect(bucket.text("a") == "mine" && bucket.text("b") == "theirs")
+    }
+
+    @Test func aPartialOverwriteOfAChangedObjectIsRefused() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("0123456789".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("a", [.readWrite])
+        try await mount.write(handle, "x", at: 3)
+        bucket.store.insert("a", Array("theirs, and longer".utf8))
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.close(handle) }
+        #expect(bucket.text("a") == "theirs, and longer")
+    }
+
+    @Test func aFullReplacementIsLastWriterWins() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("0123456789".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("a", [.writeOnly, .truncate])
+        try await mount.write(handle, "mine")
+        bucket.store.insert("a", Array("theirs".utf8))
+        try await mount.close(handle)
+        #expect(bucket.text("a") == "mine")
+    }
+
+    @Test func changingAttributesOfAChangedObjectIsRefused() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", [1])
+        let mount = bucket.mount()
+        let held = try await mount.lookup("a", in: .root)
+        bucket.store.insert("a", [2, 3])
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.chmod("a", 0o600) }
+        #expect(bucket.store.content(of: "a") == [2, 3])
+        mount.fileSystem.forget(held.node, lookups: 1)
+    }
+
+    /// A reader that has had nothing yet gets the new version whole; one that has had some gets an error, never a mix.
+    @Test func aReaderOfAReplacedObject() async throws {
+        let bucket = TestBucket()
+        let size = 4 << 20
+        let old = String(repeating: "o", count: size)
+        let new = String(repeating: "n", count: size + 5)
+        bucket.store.insert("a", Array(old.utf8))
+        let mount = bucket.mount()
+        let reading = try await mount.open("a")
+        #expect(try await mount.read(reading, at: 0, 1000) == String(repeating: "o", count: 1000))
+        bucket.store.insert("a", Array(new.utf8))
+        var offset: Int64 = 1000
+        var failure: Errno?
+        while failure == nil, offset < Int64(size) {
+            do throws(Errno) {
+                let part = try await mount.read(reading, at: offset, 128 << 10)
+                #expect(part.utf8.allSatisfy { $0 == UInt8(ascii: "o") })
+                if part.isEmpty { break }
+                offset += Int64(part.utf8.count)
+            } catch {
+                failure = error
+            }
+        }
+        #expect(failure == .staleNFSFileHandle || offset == Int64(size))
+        try await mount.close(reading)
+        bucket.clock.advance(seconds: 5)
+        #expect(try await mount.stat("a").size == Int64(size + 5))
+    }
+
+    @Test func anOpenFileOfWhichNothingWasReadShowsTheNewVersion() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("old".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("a")
+        bucket.store.insert("a", Array("newer".utf8))
+        #expect(try await mount.read(handle) == "newer")
+        try await mount.close(handle)
+    }
+
+    @Test func closeToOpen() async throws {
+        let bucket = TestBucket()
+        let one = bucket.mount { $0.attributeTimeout = 0 }
+        let other = bucket.mount { $0.attributeTimeout = 0 }
+        for round in 0..<5 {
+            let (writer, reader) = round % 2 == 0 ? (one, other) : (other, one)
+            try await writer.put("a", "round \(round)")
+            #expect(try await reader.text("a") == "round \(round)")
+        }
+        try await one.unlink("a")
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await other.text("a") }
+    }
+
+    /// Within the timeout a mount may be late; past it, not.
+    @Test func anothersFileIsSeenAfterTheTimeout() async throws {
+        let bucket = TestBucket()
+        let mount = bucket.mount()
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("a") }
+        bucket.store.insert("a", [1])
+        bucket.clock.advance(seconds: 2)
+        #expect(try await mount.stat("a").size == 1)
+        bucket.store.remove("a")
+        bucket.clock.advance(seconds: 2)
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("a") }
+    }
+
+    @Test func anUnlinkedOpenFileIsReadOn() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("hello".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("a")
+        try await mount.unlink("a")
+        #expect(bucket.store.content(of: "a") == nil)
+        #expect(bucket.store.allKeys.count == 1 && bucket.store.allKeys[0].hasPrefix(".pail/unlinked/"))
+        #expect(try await mount.read(handle) == "hello")
+        #expect(try await mount.list("") == [])
+        // The name is free again.
+        try await mount.put("a", "new")
+        #expect(try await mount.read(handle) == "hello")
+        try await mount.close(handle)
+        #expect(bucket.store.allKeys == ["a"] && bucket.text("a") == "new")
+    }
+
+    @Test func aReplacedOpenFileIsReadOn() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("old".utf8))
+        let mount = bucket.mount()
+        try await mount.put("b", "new")
+        let handle = try await mount.open("a")
+        try await mount.rename("b", to: "a")
+        #expect(try await mount.read(handle) == "old")
+        #expect(try await mount.text("a") == "new")
+        try await mount.close(handle)
+        #expect(bucket.store.allKeys == ["a"] && bucket.text("a") == "new")
+    }
+
+    /// A file without a name is never stored: its close leaves nothing.
+    @Test func anUnlinkedNewFileLeavesNothing() async throws {
+        let bucket = TestBucket()
+        let mount = bucket.mount()
+        let handle = try await mount.open("a", [.readWrite, .create])
+        try await mount.write(handle, "hello")
+        try await mount.unlink("a")
+        #expect(try await mount.read(handle) == "hello")
+        try await mount.close(handle)
+        #expect(bucket.store.objectCount == 0)
+    }
+}
