@@ -90,3 +90,21 @@ def test_semantics_page(run):
     expect(len(promises) >= 60, f"only {len(promises)} promises were found")
     untested = sum(f"[test: {NONE}]" in line for line in promises)
     run.note(f"{len(promises)} promises, {len(promises) - untested} with tests")
+
+
+def test_documentation_paths(run):
+    """Links between the pages of the documentation lead somewhere, and the files and folders of the project that they name exist."""
+    problems, seen = [], 0
+    folder = os.path.join(ROOT, "Documentation")
+    pages = [os.path.join(ROOT, "README.md")] + [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".md")]
+    for path in pages:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        named = [(os.path.dirname(path), link.split("#")[0]) for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+        named += [(ROOT, name) for name in re.findall(r"`((?:Sources|Tests|Benchmarks|Documentation|packaging)/[\w./+-]*)`", text)]
+        for base, name in named:
+            seen += 1
+            if name and not os.path.exists(os.path.join(base, name)):
+                problems.append(f"{os.path.relpath(path, ROOT)} names {name}, which is not there")
+    expect(not problems, "".join("\n     " + problem for problem in problems))
+    expect(seen >= 20, f"only {seen} links and paths were found")
