@@ -308,7 +308,11 @@ class Mount:
         number = run.next_number()
         self.directory = directory or os.path.join(run.directory, f"mnt-{number}")
         self.state = state or os.path.join(run.directory, f"state-{number}")
-        os.makedirs(self.directory, exist_ok=True)
+        # A dead mount there answers nothing, not even that it is a directory.
+        try:
+            os.makedirs(self.directory, exist_ok=True)
+        except FileExistsError:
+            pass
         os.makedirs(self.state, exist_ok=True)
         self.log_path = os.path.join(run.directory, f"mount-{number}.log")
         self.process = Process(self._arguments(), self.log_path, self._environment())

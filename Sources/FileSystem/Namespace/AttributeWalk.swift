@@ -13,8 +13,8 @@
 struct AttributeWalk: Sendable, Equatable {
     /// The first window, in entries: as small as a chance hit may cost.
     static let firstWindow = 32
-    /// The largest window: what 128 connections fetch in about four round trips.
-    static let largestWindow = 512
+    /// The largest window: twice what 128 connections fetch in a round trip. More would grow old before it is asked for.
+    static let largestWindow = 256
     /// A step of at most so many entries still counts as walking on: a walker skips what it knows.
     static let tolerance = 16
 
@@ -26,6 +26,14 @@ struct AttributeWalk: Sendable, Equatable {
     private var ahead = 0
     /// How many there shall be.
     private var window = 0
+    /// How many there may be: lower where what was fetched ahead grew too old.
+    private var ceiling = Self.largestWindow
+
+    /// What was fetched ahead had grown too old when it was asked for: the walker, or the store, is slower than thought.
+    mutating func expired() {
+        ceiling = max(Self.firstWindow, window / 2)
+        window = min(window, ceiling)
+    }
 
     /// The entry of that key is asked for. `following` gives the next entries in listing order after a key. Returns the
     /// entries whose attributes shall be fetched now, besides the one asked for.
@@ -47,7 +55,8 @@ struct AttributeWalk: Sendable, Equatable {
         }
         ahead = max(0, ahead - step - 1)
         guard ahead <= window / 2 else { return [] }
-        window = min(Self.largestWindow, max(Self.firstWindow, window * 4))
+        if window == ceiling { ceiling = min(Self.largestWindow, ceiling + ceiling / 16 + 1) }
+        window = min(ceiling, max(Self.firstWindow, window * 2))
         let start = ahead > 0 ? frontier ?? key : key
         let entries = following(start, window - ahead)
         if let lastEntry = entries.last { frontier = KnownEntries.key(of: lastEntry) }

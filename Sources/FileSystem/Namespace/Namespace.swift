@@ -25,7 +25,10 @@ struct Namespace: Sendable {
     }
 
     /// What is known of a directory's entries.
-    struct Directory: Sendable {
+    ///
+    /// A class, although the tree is a value: a directory of a hundred thousand entries must never be copied because somebody
+    /// still holds the value that it is being changed in. It is reached only through the tree, under the tree's lock.
+    final class Directory: @unchecked Sendable {
         /// The entries that have an inode here.
         var children: [FileName: NodeID] = [:]
         /// What listings have told.
@@ -40,14 +43,14 @@ struct Namespace: Sendable {
         var misses = 0
 
         /// This mount has stored an object by that name, or changed it.
-        mutating func noteStored(_ name: FileName, _ object: KnownEntries.Version?) {
+        func noteStored(_ name: FileName, _ object: KnownEntries.Version?) {
             known.insert(.init(name: name, object: object))
             prefetched[name] = nil
             removed[name] = nil
         }
 
         /// This mount has removed the name.
-        mutating func noteRemoved(_ name: FileName, at moment: Moment) {
+        func noteRemoved(_ name: FileName, at moment: Moment) {
             known.remove(name)
             prefetched[name] = nil
             if removed.count >= 4096 {
@@ -187,9 +190,8 @@ struct Namespace: Sendable {
     }
 
     /// Changes what is known of a directory's entries.
-    mutating func updateDirectory<T>(_ id: NodeID, _ body: (inout Directory) -> T) -> T? {
-        guard nodes[id]?.directory != nil else { return nil }
-        return body(&nodes[id]!.directory!)
+    func updateDirectory<T>(_ id: NodeID, _ body: (Directory) -> T) -> T? {
+        nodes[id]?.directory.map(body)
     }
 
     /// FNV-1a, 64 bits: the same for the same path in every mount.

@@ -24,8 +24,11 @@ extension BucketFileSystem {
                 namespace.addLookup(child.node)
                 return .success(child)
             }
-            if let resolution = directory.prefetched[name], resolution.seen >= fresh {
-                namespace.updateDirectory(parent) { $0.prefetched[name] = nil }
+            if let resolution = directory.prefetched.removeValue(forKey: name) {
+                guard resolution.seen >= fresh else {
+                    directory.walk.expired()
+                    return nil
+                }
                 guard let inode = install(resolution, as: name, in: parent, &namespace) else {
                     return .failure(.noSuchFileOrDirectory)
                 }
@@ -332,7 +335,7 @@ extension BucketFileSystem {
             }
         }
         for target in targets where !lookups.isInFlight(target) {
-            Task(priority: .utility) { [self] in
+            Task { [self] in
                 let resolution = try? await lookups.value(for: target) { try await self.resolve(target) }
                 guard let resolution else { return }
                 namespace.withLock { namespace in

@@ -50,7 +50,12 @@ extension BucketFileSystem {
                     (stored, metadata) = try await self.putMarker(
                         key, attributes: attributes, merging: ObjectMetadata(), if: .absent)
                 } else {
-                    metadata = try attributes.metadata(contentType: self.contentTypes.contentType(for: key))
+                    var existing = ObjectMetadata()
+                    if attributes.type == .symbolicLink, SymbolicLinkBody.needsExactMark(body) {
+                        existing.user[SymbolicLinkBody.exactMark.name] = SymbolicLinkBody.exactMark.value
+                    }
+                    metadata = try attributes.metadata(
+                        merging: existing, contentType: self.contentTypes.contentType(for: key))
                     stored = try await self.store.put(key, body: ArrayBody(body), metadata: metadata, if: .absent)
                 }
             } catch let error as StoreError where error.kind == .preconditionFailed {
@@ -110,7 +115,10 @@ extension BucketFileSystem {
     public func readSymbolicLink(_ node: NodeID) async throws(Errno) -> [UInt8] {
         let inode = try inode(node)
         guard inode.type == .symbolicLink else { throw .invalidArgument }
-        let (cached, version) = inode.state.withLock { ($0.linkTarget, $0.version) }
+        let (cached, version, isExact) = inode.state.withLock { state in
+            let mark = state.metadata.user[SymbolicLinkBody.exactMark.name]
+            return (state.linkTarget, state.version, mark == SymbolicLinkBody.exactMark.value)
+        }
         if let cached { return cached }
         guard let version else { throw .noSuchFileOrDirectory }
         let body = try await perform("readlink") {
@@ -118,7 +126,7 @@ extension BucketFileSystem {
             _ = try await self.store.get(version.key, range: nil, ifMatch: version.etag, into: sink)
             return sink.bytes
         }
-        let target = try SymbolicLinkBody.target(from: body)
+        let target = try SymbolicLinkBody.target(from: body, isExact: isExact)
         inode.state.withLock { if $0.version == version { $0.linkTarget = target } }
         return target
     }
