@@ -234,3 +234,31 @@ def test_not_supported(run):
     expect_equal(os.stat(b).st_size, 1_000_000, "size of the copy")
     space = os.statvfs(mount.directory)
     expect_equal((space.f_blocks * space.f_frsize, space.f_bavail), (1 << 50, space.f_blocks), "size and free space by statvfs")
+
+
+def test_replaced_while_open(run):
+    """A handle that has read from a version of an object never gives bytes of another: ESTALE for what is not in memory, when the
+    object is replaced and when it is removed elsewhere. One that has read nothing goes over to the new version."""
+    only_pail(run)
+    server = run.server()
+    bucket = server.make_bucket("replaced")
+    client = server.client()
+    random = run.random("replaced")
+    old, new = random.randbytes(40 * MIB), random.randbytes(40 * MIB)
+    for name in ["replaced", "removed", "unread"]:
+        client.put_object(Bucket=bucket, Key=name, Body=old)
+    mount = run.mount(bucket)
+    handles = {name: os.open(mount.path(name), os.O_RDONLY) for name in ["replaced", "removed", "unread"]}
+    for name in ["replaced", "removed"]:
+        expect(os.pread(handles[name], 4096, 0) == old[:4096], f"the first bytes of {name}")
+    client.put_object(Bucket=bucket, Key="replaced", Body=new)
+    client.put_object(Bucket=bucket, Key="unread", Body=new)
+    client.delete_object(Bucket=bucket, Key="removed")
+    for name in ["replaced", "removed"]:
+        expect_equal(failure_of(os.pread, handles[name], 4096, 30 * MIB), "ESTALE", f"errno of a read of a {name} object")
+        expect(os.pread(handles[name], 4096, 0) == old[:4096], f"bytes of {name} that had been read")
+    expect(os.pread(handles["unread"], 4096, 30 * MIB) == new[30 * MIB:][:4096], "bytes through a handle that had read nothing")
+    for handle in handles.values():
+        os.close(handle)
+    with open(mount.path("replaced"), "rb") as file:
+        expect(file.read() == new, "the new version through a new handle")
