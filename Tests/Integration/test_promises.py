@@ -1,6 +1,7 @@
 import contextlib
 import ctypes
 import errno
+import mmap
 import os
 import signal
 import stat
@@ -119,6 +120,19 @@ def test_when_files_are_stored(run):
     expect_equal(relay.counts().get("PutObject"), 2, "PUTs for two files made by a shell")
 
 
+def test_mapping(run):
+    """What is written through a shared mapping is stored by msync."""
+    server = run.server()
+    bucket = server.make_bucket("mapping")
+    # No relay here: Python's msync holds the lock that the relay's threads need.
+    mount = run.mount(bucket)
+    write(mount.path("mapped"), bytes(10_000))
+    with open(mount.path("mapped"), "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        mapping[5000:5003] = b"map"
+        mapping.flush()
+        expect_equal(server.read(bucket, "mapped"), bytes(5000) + b"map" + bytes(4997), "the object after msync")
+
+
 def test_conflict(run):
     """Two mounts append to one file: the second close fails with ESTALE and the object of the first one stays; a mount that
     met this can write the file anew, and remove it. A full replacement is the last writer's."""
@@ -199,6 +213,21 @@ def test_attributes_and_names(run):
     expect_equal(stat.S_IMODE(os.stat(mount.directory).st_mode), 0o700, "mode of the root after a remount")
     mount.unmount()
 
+    mount = run.mount(bucket, server=server)
+    other = run.mount(bucket, server=server)
+    os.mkdir(mount.path("directory"))
+    os.utime(mount.path("directory"), (1_600_000_000, 1_600_000_000))
+    write(mount.path("directory", "large"), bytes(20 * MIB))
+    expect(os.stat(mount.path("directory")).st_mtime > began - 1, "a new entry did not move its directory's time")
+    expect_equal(os.stat(other.path("directory")).st_mtime, 1_600_000_000, "the directory's time on another mount")
+    with open(mount.path("directory", "large"), "r+b") as file:
+        file.write(b"x" * 20 * MIB)
+        os.utime(file.fileno(), (1_500_000_000, 1_500_000_000))
+    expect_equal(client.head_object(Bucket=bucket, Key="directory/large")["Metadata"]["mtime"], "1500000000",
+                 "mtime of a large file that was set before its close")
+    for each in (mount, other):
+        each.unmount()
+
     mount = run.mount(bucket, "-o", "uid=4321,gid=8765,umask=027", server=server)
     info = os.stat(mount.path("page.html"))
     expect_equal((info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)), (4321, 8765, 0o750), "owner, group and mode by options")
@@ -262,3 +291,48 @@ def test_replaced_while_open(run):
         os.close(handle)
     with open(mount.path("replaced"), "rb") as file:
         expect(file.read() == new, "the new version through a new handle")
+
+
+class UnreliableRelay(Relay):
+    """A relay that ends each connection at its next request while it is down."""
+
+    is_down = False
+
+    def _note(self, head):
+        if self.is_down:
+            raise ConnectionResetError("the store is down")
+        return super()._note(head)
+
+
+def test_store_that_fails(run):
+    """While the store is down, close fails and nothing looks missing or empty; what was not stored is stored at the unmount once
+    the store is back, and otherwise the mount ends with status 1 and says so."""
+    only_pail(run)
+    server = run.server()
+    bucket = server.make_bucket("down")
+    server.client().put_object(Bucket=bucket, Key="directory/there", Body=b"there")
+    relay = UnreliableRelay(run, server)
+    down = ("ENETUNREACH", "ETIMEDOUT")
+    for comes_back in (True, False):
+        mount = run.mount(bucket, "--request-deadline", "1s", url=relay.url)
+        name = f"comes-back-{comes_back}"
+        handle = os.open(mount.path(name), os.O_WRONLY | os.O_CREAT)
+        os.write(handle, b"content")
+        relay.is_down = True
+        found = failure_of(os.close, handle)
+        expect(found in down, f"close without a store: {found}")
+        with open(mount.path(name), "rb") as file:
+            expect_equal(file.read(), b"content", "what could not be stored, read on this mount")
+        for what, function, path in [("stat of a file", os.stat, mount.path("directory", "there")),
+                                     ("listing a directory", os.listdir, mount.path("directory"))]:
+            found = failure_of(function, path)
+            expect(found in down, f"{what} without a store: {found}")
+        expect(name not in server.keys(bucket), "stored although the store was down")
+        if comes_back:
+            relay.is_down = False
+            mount.unmount()
+            expect_equal(server.read(bucket, name), b"content", "the object after the unmount")
+        else:
+            mount.process.send(signal.SIGTERM)
+            expect_equal(mount.process.wait(60), 1, "exit status of a mount that could not store a file")
+            expect("1 files of " in mount.process.output(), f"last words: {mount.process.output(300)}")
