@@ -71,7 +71,8 @@ struct FileSystemDriver: Sendable {
         }
     }
 
-    private func openExisting(_ name: FileName, in parent: NodeID, _ flags: OpenFlags) async throws(Errno) -> HandleID? {
+    private func openExisting(_ name: FileName, in parent: NodeID, _ flags: OpenFlags) async throws(Errno) -> HandleID?
+    {
         let entry: Entry
         do throws(Errno) {
             entry = try await lookup(name.string, in: parent)

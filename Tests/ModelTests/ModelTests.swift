@@ -102,7 +102,9 @@ struct ModelRun {
         return nil
     }
 
-    private func compare(_ path: String, _ node: ReferenceModel.Node, _ model: ReferenceModel, _ driver: FileSystemDriver)
+    private func compare(
+        _ path: String, _ node: ReferenceModel.Node, _ model: ReferenceModel, _ driver: FileSystemDriver
+    )
         async throws(Errno) -> String?
     {
         if node.isDirectory {
@@ -114,10 +116,12 @@ struct ModelRun {
         return try await driver.with(path) { id, entry throws(Errno) in
             guard let attributes = entry?.attributes else { return "no attributes" }
             if attributes.permissions != node.permissions {
-                return "mode \(String(attributes.permissions, radix: 8)) instead of \(String(node.permissions, radix: 8))"
+                return
+                    "mode \(String(attributes.permissions, radix: 8)) instead of \(String(node.permissions, radix: 8))"
             }
             if attributes.owner != node.owner || attributes.group != node.group { return "owner" }
-            if let modified = node.modified, !node.isDirectory, attributes.modificationTime != .init(seconds: modified, nanoseconds: 5)
+            if let modified = node.modified, !node.isDirectory,
+                attributes.modificationTime != .init(seconds: modified, nanoseconds: 5)
             {
                 return "mtime \(attributes.modificationTime) instead of \(modified)"
             }

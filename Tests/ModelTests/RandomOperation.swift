@@ -51,7 +51,8 @@ enum RandomOperation: CustomStringConvertible {
     static func random(_ random: inout SplitMix64) -> RandomOperation {
         let path = Self.path(&random)
         switch UInt64.random(in: 0..<30, using: &random) {
-        case 0...4: return .store(path, Self.bytes(&random), permissions: [0o644, 0o600, 0o755].randomElement(using: &random)!)
+        case 0...4:
+            return .store(path, Self.bytes(&random), permissions: [0o644, 0o600, 0o755].randomElement(using: &random)!)
         case 5...7: return .overwrite(path, at: Int.random(in: 0..<400, using: &random), Self.bytes(&random))
         case 8...9: return .append(path, Self.bytes(&random))
         case 10...11: return .truncate(path, Int.random(in: 0..<500, using: &random))
@@ -70,7 +71,8 @@ enum RandomOperation: CustomStringConvertible {
                 : .touch(path, Int64.random(in: 1_000_000..<2_000_000_000, using: &random))
         case 28:
             let name = "user.\(["a", "b", "c"].randomElement(using: &random)!)"
-            return Bool.random(using: &random) ? .setExtended(path, name, Array(bytes(&random).prefix(60))) : .removeExtended(path, name)
+            return Bool.random(using: &random)
+                ? .setExtended(path, name, Array(bytes(&random).prefix(60))) : .removeExtended(path, name)
         default: return .list(ReferenceModel.parent(of: path))
         }
     }
@@ -229,7 +231,9 @@ enum RandomOperation: CustomStringConvertible {
                     changes.group = group
                 }
             case .touch(let path, let time):
-                try await driver.setAttributes(path) { $0.modificationTime = .at(Timestamp(seconds: time, nanoseconds: 5)) }
+                try await driver.setAttributes(path) {
+                    $0.modificationTime = .at(Timestamp(seconds: time, nanoseconds: 5))
+                }
             case .setExtended(let path, let name, let value):
                 try await driver.with(path) { node, _ throws(Errno) in
                     try await driver.fileSystem.setExtendedAttribute(

@@ -1,7 +1,8 @@
+public import ObjectStore
+
 #if canImport(Glibc)
     import Glibc
 #endif
-public import ObjectStore
 
 /// A point on the monotonic clock, in nanoseconds: what ages are measured by.
 public struct Moment: Hashable, Comparable, Sendable {

@@ -109,7 +109,8 @@ public struct Entry: Sendable, Hashable {
 
     /// An answer of the given parts.
     public init(
-        node: NodeID, generation: UInt64 = 0, attributes: FileAttributes, attributeLifetime: Double, nameLifetime: Double
+        node: NodeID, generation: UInt64 = 0, attributes: FileAttributes, attributeLifetime: Double,
+        nameLifetime: Double
     ) {
         self.node = node
         self.generation = generation

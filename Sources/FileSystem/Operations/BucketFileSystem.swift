@@ -1,7 +1,7 @@
 public import Logging
 public import ObjectStore
-internal import SystemPackage
 import Synchronization
+internal import SystemPackage
 
 /// A bucket, or what lies below a prefix of it, as a file system: one object is one file.
 ///

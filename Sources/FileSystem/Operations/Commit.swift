@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `FLUSH` (each close(2)), `FSYNC`, and the commit behind them: what is staged of a file becomes its object.
 ///

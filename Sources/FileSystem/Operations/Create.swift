@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `CREATE`: a new file, opened.
 ///
@@ -45,7 +45,9 @@ extension BucketFileSystem {
             }
         }
         let reply = try makeFile(name, in: parent, permissions: permissions, flags: flags, by: caller)
-        guard flags.contains(.exclusive), let file = handles.withLock({ $0.file(reply.open.handle) }) else { return reply }
+        guard flags.contains(.exclusive), let file = handles.withLock({ $0.file(reply.open.handle) }) else {
+            return reply
+        }
         do {
             try await commit(file.inode)
             return reply
@@ -79,7 +81,7 @@ extension BucketFileSystem {
                 state: Inode.State(
                     number: numbers.number, attributes: attributes, seen: seen, isComplete: true, handles: 1,
                     writers: 1, isExclusive: flags.contains(.exclusive)))
-            inode.state.withLock { $0.staged = makeStagedFile(base: nil, inode: inode, flags: flags) }
+            inode.state.withLock { $0.staged = makeStagedFile(base: nil, inode: inode) }
             namespace.insert(inode, as: name, in: parent)
             namespace.addLookup(inode.node)
             return inode

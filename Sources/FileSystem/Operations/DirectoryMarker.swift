@@ -1,7 +1,7 @@
 internal import Logging
 internal import ObjectStore
-internal import SystemPackage
 import Synchronization
+internal import SystemPackage
 
 /// The object that stands for a directory, `d/`: stored by mkdir, by changes of attributes, and before the last entry of a
 /// directory that had none goes.

@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `GETATTR`.
 ///
@@ -8,14 +8,16 @@ import Synchronization
 /// LIST at once).
 extension BucketFileSystem {
     /// Answers from memory.
-    public func attributesNow(of node: NodeID, handle: HandleID?) -> Result<(FileAttributes, lifetime: Double), Errno>? {
+    public func attributesNow(of node: NodeID, handle: HandleID?) -> Result<(FileAttributes, lifetime: Double), Errno>?
+    {
         guard let inode = namespace.withLock({ $0[node]?.inode }) else { return .failure(.staleNFSFileHandle) }
         guard isFresh(inode) else { return nil }
         return .success(reply(inode))
     }
 
     /// Answers by asking the store.
-    public func attributes(of node: NodeID, handle: HandleID?) async throws(Errno) -> (FileAttributes, lifetime: Double) {
+    public func attributes(of node: NodeID, handle: HandleID?) async throws(Errno) -> (FileAttributes, lifetime: Double)
+    {
         let inode = try inode(node)
         try await refresh(inode)
         return reply(inode)

@@ -1,7 +1,7 @@
 internal import Logging
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `LOOKUP`: a name becomes an inode.
 ///
@@ -141,7 +141,7 @@ extension BucketFileSystem {
     func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
         do {
             return try await store.head(key)
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             return nil
         }
     }
@@ -231,7 +231,8 @@ extension BucketFileSystem {
 
     /// Makes the tree agree with what the store said of a name, unless the mount knows better since. Returns the inode that
     /// the name now has.
-    func install(_ resolution: Resolution, as name: FileName, in parent: NodeID, _ namespace: inout Namespace) -> Inode? {
+    func install(_ resolution: Resolution, as name: FileName, in parent: NodeID, _ namespace: inout Namespace) -> Inode?
+    {
         guard let directory = namespace[parent]?.directory else { return nil }
         if let child = namespace.child(name, of: parent)?.inode {
             let isNewer = child.state.withLock { $0.isLocal || $0.seen > resolution.seen }
@@ -264,7 +265,8 @@ extension BucketFileSystem {
             var attributes = new.attributes
             if child.type == .directory {
                 // Entries made or removed here moved the directory's times; nobody stores that.
-                attributes.modificationTime = max(attributes.modificationTime, state.touched ?? attributes.modificationTime)
+                attributes.modificationTime = max(
+                    attributes.modificationTime, state.touched ?? attributes.modificationTime)
                 attributes.changeTime = max(attributes.changeTime, state.touched ?? attributes.changeTime)
             }
             state.attributes = attributes

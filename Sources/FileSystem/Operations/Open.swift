@@ -44,7 +44,7 @@ extension BucketFileSystem {
                 state.writers += 1
                 if state.staged == nil {
                     let isReplaced = flags.contains(.truncate)
-                    state.staged = makeStagedFile(base: isReplaced ? nil : state.version, inode: inode, flags: flags)
+                    state.staged = makeStagedFile(base: isReplaced ? nil : state.version, inode: inode)
                     if isReplaced {
                         state.size = 0
                         state.attributes.modificationTime = now
@@ -68,14 +68,12 @@ extension BucketFileSystem {
 
     /// The staging of a file's changes over what is stored of it.
     ///
-    /// A file opened for writing only is not read back, as a rule: its uploaded parts are dropped from memory. Where it is
-    /// opened for reading as well they are kept on disk until the commit.
-    func makeStagedFile(base: ObjectVersion?, inode: Inode, flags: OpenFlags) -> StagedFile {
+    /// Uploaded parts are kept on disk until the commit, so that a change of one never makes half a file visible (promise 2).
+    func makeStagedFile(base: ObjectVersion?, inode: Inode) -> StagedFile {
         var limits = WritingLimits(spillDirectory: options.spillDirectory)
         limits.partSize = options.partSize
         limits.singlePutThreshold = options.partSize
         limits.parallelParts = options.parallelParts
-        limits.uploadedParts = flags.isReadable ? .keptOnDisk : .dropped
         return StagedFile(
             base: base, store: store, budget: budget, limits: limits, logger: logger,
             uploadTarget: { [weak inode, weak self] in

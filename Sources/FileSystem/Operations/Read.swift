@@ -1,7 +1,7 @@
 internal import Logging
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `READ`.
 ///

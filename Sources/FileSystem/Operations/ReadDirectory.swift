@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `OPENDIR`, `READDIR`, `READDIRPLUS`.
 ///
@@ -58,7 +58,8 @@ extension BucketFileSystem {
         var index = start
         namespace.withLock { namespace in
             while index < entries.count {
-                guard emitEntry(entries[index], at: index, of: stream, plus: plus, fresh: fresh, &namespace, emit) else {
+                guard emitEntry(entries[index], at: index, of: stream, plus: plus, fresh: fresh, &namespace, emit)
+                else {
                     break
                 }
                 index += 1

@@ -22,7 +22,8 @@ struct ServerCopy: Sendable {
         if source.size <= store.features.maximumPartSize {
             return try await store.copy(
                 CopyRequest(
-                    source: source.key, sourceMatches: source.etag, destination: destination, precondition: precondition,
+                    source: source.key, sourceMatches: source.etag, destination: destination,
+                    precondition: precondition,
                     metadata: metadata))
         }
         let headers: ObjectMetadata
@@ -40,7 +41,9 @@ struct ServerCopy: Sendable {
         }
     }
 
-    private func copyParts(_ source: ObjectVersion, _ upload: MultipartUpload) async throws(StoreError) -> [UploadedPart] {
+    private func copyParts(_ source: ObjectVersion, _ upload: MultipartUpload) async throws(StoreError)
+        -> [UploadedPart]
+    {
         let count = Int((source.size + Self.range - 1) / Self.range)
         let results = await withTaskGroup(of: Result<UploadedPart, StoreError>.self) { group in
             var next = 0

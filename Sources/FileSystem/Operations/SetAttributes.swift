@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `SETATTR` and the extended attributes.
 ///
@@ -46,7 +46,7 @@ extension BucketFileSystem {
             state.handles += 1
             state.writers += 1
             if state.reader == nil, let version = state.version { state.reader = makeReader(version) }
-            let staged = state.staged ?? makeStagedFile(base: state.version, inode: inode, flags: .readWrite)
+            let staged = state.staged ?? makeStagedFile(base: state.version, inode: inode)
             state.staged = staged
             return staged
         }

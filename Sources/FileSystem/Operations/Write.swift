@@ -1,6 +1,6 @@
 internal import ObjectStore
-public import SystemPackage
 import Synchronization
+public import SystemPackage
 
 /// `WRITE`.
 ///

@@ -69,10 +69,11 @@ enum BackgroundMount {
         variables[StatusPipe.variable] = "\(statusDescriptor)"
         let words = ["pail", "mount", "--foreground"] + arguments
         // By its own path, so that the process's name in `ps` and `pkill` is the program's and not "exe".
-        let program = realpath("/proc/self/exe", nil).map { path in
-            defer { free(path) }
-            return String(cString: path)
-        } ?? "/proc/self/exe"
+        let program =
+            realpath("/proc/self/exe", nil).map { path in
+                defer { free(path) }
+                return String(cString: path)
+            } ?? "/proc/self/exe"
         var process: pid_t = 0
         let code = withCStrings(words) { argv in
             withCStrings(variables.map { "\($0.key)=\($0.value)" }) { envp in
