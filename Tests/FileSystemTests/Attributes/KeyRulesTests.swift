@@ -78,8 +78,15 @@ import Testing
         #expect(throws: Errno.ioError) { try SymbolicLinkBody.target(from: [65, 0, 66]) }
         #expect(throws: Errno.fileNameTooLong) { try SymbolicLinkBody.target(from: Array(repeating: 65, count: 4096)) }
         #expect(throws: Errno.noSuchFileOrDirectory) { try SymbolicLinkBody.body(for: []) }
-        #expect(throws: Errno.invalidArgument) { try SymbolicLinkBody.body(for: Array("x ".utf8)) }
+        #expect(throws: Errno.invalidArgument) { try SymbolicLinkBody.body(for: [65, 0]) }
         #expect(throws: Errno.fileNameTooLong) { try SymbolicLinkBody.body(for: Array(repeating: 65, count: 4096)) }
+    }
+
+    @Test func whitespaceAtTheEndsIsKeptWhereTheObjectSaysSo() throws {
+        let target = Array(" x \n".utf8)
+        #expect(SymbolicLinkBody.needsExactMark(target))
+        #expect(!SymbolicLinkBody.needsExactMark(Array("x y".utf8)))
+        #expect(try SymbolicLinkBody.target(from: SymbolicLinkBody.body(for: target), isExact: true) == target)
     }
 
     @Test func roundTrip() throws {
