@@ -16,7 +16,8 @@ def test_requests(run):
     for number in range(count):
         client.put_object(Bucket=bucket, Key=f"old/file-{number:03}", Body=b"content %d" % number)
     relay = Relay(run, server)
-    mount = run.mount(bucket, url=relay.url)
+    # Known is what was seen within the attribute timeout; here that shall last for the whole test.
+    mount = run.mount(bucket, *(["--attribute-timeout", "60s"] if run.is_pail else []), url=relay.url)
     os.mkdir(mount.path("new"))
     relay.settle()
     found = []
