@@ -41,11 +41,14 @@ final class Inode: Sendable {
         var writers = 0
         /// Removed, or replaced by another: no key is its own any more.
         var isUnlinked = false
+        /// Removed or replaced on the bucket by somebody else: what was not read of the content is gone, and who opens it must
+        /// look the name up again.
+        var isSuperseded = false
         /// The content must not be stored over an object that somebody else has made (`O_EXCL`).
         var isExclusive = false
         /// The version that the kernel's cached pages show, if it may have any.
         var pageCacheVersion: ETag?
-        /// Some handle has been given bytes of `version`.
+        /// An open handle has been given bytes of `version`, or may find some in the kernel's pages.
         var hasServedReads = false
         /// A symbolic link's target, once read.
         var linkTarget: [UInt8]?

@@ -120,6 +120,8 @@ extension BucketFileSystem {
             state.isComplete = true
             state.isExclusive = false
             state.pageCacheVersion = version.etag
+            // What was written is in the kernel's pages.
+            state.hasServedReads = state.handles > 0
             state.reader = state.handles > 0 ? makeReader(version) : nil
             guard state.attributes == attributes else { return (old, false) }
             if metadata == wanted {

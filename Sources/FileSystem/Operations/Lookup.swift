@@ -49,6 +49,8 @@ extension BucketFileSystem {
 
     /// Answers by asking the store.
     public func lookup(_ name: FileName, in parent: NodeID, by caller: Caller) async throws(Errno) -> Entry {
+        // The read-ahead may have brought the answer since.
+        if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
         readAttributesAhead(of: name, in: parent)
         let inode = try await find(name, in: parent)
         return entry(for: inode)
@@ -62,6 +64,7 @@ extension BucketFileSystem {
         }
         let inode = namespace.withLock { namespace in
             let inode = install(resolution, as: name, in: parent, &namespace)
+            _ = namespace.updateDirectory(parent) { $0.prefetched.removeValue(forKey: name) }
             if let inode { namespace.addLookup(inode.node) }
             return inode
         }
@@ -247,8 +250,7 @@ extension BucketFileSystem {
         _ child: Inode, by resolution: Resolution, as name: FileName, in parent: NodeID, _ namespace: inout Namespace
     ) -> Inode? {
         guard let new = state(from: resolution, number: child.number) else {
-            child.state.withLock { $0.isUnlinked = true }
-            namespace.detach(child.node)
+            supersede(child, &namespace)
             return nil
         }
         let isUpdated = child.state.withLock { state in
@@ -280,9 +282,17 @@ extension BucketFileSystem {
         }
         if isUpdated { return child }
         let keepsNumber = new.attributes.type == child.type
-        child.state.withLock { $0.isUnlinked = true }
-        namespace.detach(child.node)
+        supersede(child, &namespace)
         return makeInode(resolution, as: name, in: parent, number: keepsNumber ? child.number : nil, &namespace)
+    }
+
+    /// Cuts off an inode whose object somebody else has removed or replaced; it stays for who has it open.
+    private func supersede(_ inode: Inode, _ namespace: inout Namespace) {
+        inode.state.withLock { state in
+            state.isUnlinked = true
+            state.isSuperseded = true
+        }
+        namespace.detach(inode.node)
     }
 
     private func makeInode(
@@ -338,22 +348,29 @@ extension BucketFileSystem {
         }
         for target in targets where !lookups.isInFlight(target) {
             Task { [self] in
-                let resolution = try? await lookups.value(for: target) { try await self.resolve(target) }
-                guard let resolution else { return }
-                namespace.withLock { namespace in
-                    if namespace.child(target.name, of: parent) != nil {
-                        _ = install(resolution, as: target.name, in: parent, &namespace)
-                        return
-                    }
-                    namespace.updateDirectory(parent) { directory in
-                        if let removed = directory.removed[target.name], removed > resolution.seen { return }
-                        if directory.prefetched.count > 4 * AttributeWalk.largestWindow {
-                            let fresh = self.freshSince
-                            directory.prefetched = directory.prefetched.filter { $0.value.seen >= fresh }
-                        }
-                        directory.prefetched[target.name] = resolution
-                    }
+                // Noted before the flight is over: whoever comes then finds the answer or shares the flight.
+                _ = try? await lookups.value(for: target) {
+                    let resolution = try await self.resolve(target)
+                    self.notePrefetched(resolution, for: target)
+                    return resolution
                 }
+            }
+        }
+    }
+
+    private func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
+        namespace.withLock { namespace in
+            if namespace.child(target.name, of: target.parent) != nil {
+                _ = install(resolution, as: target.name, in: target.parent, &namespace)
+                return
+            }
+            _ = namespace.updateDirectory(target.parent) { directory in
+                if let removed = directory.removed[target.name], removed > resolution.seen { return }
+                if directory.prefetched.count > 4 * AttributeWalk.largestWindow {
+                    let fresh = self.freshSince
+                    directory.prefetched = directory.prefetched.filter { $0.value.seen >= fresh }
+                }
+                directory.prefetched[target.name] = resolution
             }
         }
     }

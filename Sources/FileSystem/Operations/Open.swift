@@ -14,6 +14,7 @@ extension BucketFileSystem {
         if flags.isWritable || flags.contains(.truncate) {
             do { try checkWritable() } catch { return .failure(error) }
         }
+        if inode.state.withLock({ $0.isSuperseded }) { return .failure(.staleNFSFileHandle) }
         guard isFresh(inode) else { return nil }
         guard inode.type == .regular else {
             return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice)
@@ -23,10 +24,12 @@ extension BucketFileSystem {
     }
 
     /// Opens after asking the store.
+    /// - Throws: `ESTALE` where another object has taken the name: the kernel then looks the name up again and opens that.
     public func open(_ node: NodeID, flags: OpenFlags, by caller: Caller) async throws(Errno) -> OpenReply {
         if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
         let inode = try inode(node)
         try await refresh(inode)
+        if inode.state.withLock({ $0.isSuperseded }) { throw .staleNFSFileHandle }
         guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice }
         if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {
             try await staged.truncate(to: 0)
@@ -55,6 +58,8 @@ extension BucketFileSystem {
             if state.reader == nil, let version = state.version { state.reader = makeReader(version) }
             let keepsPages = state.pageCacheVersion != nil && state.pageCacheVersion == state.version?.etag
             state.pageCacheVersion = state.version?.etag
+            // What the kernel has in its pages it hands out without a word.
+            if keepsPages { state.hasServedReads = true }
             return (flags.isWritable ? state.staged : nil, keepsPages)
         }
         let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)
@@ -143,7 +148,12 @@ extension BucketFileSystem {
                     state.staged = nil
                 }
             }
-            defer { if state.handles == 0 { state.reader = nil } }
+            defer {
+                if state.handles == 0 {
+                    state.reader = nil
+                    state.hasServedReads = false
+                }
+            }
             return state.reader
         }
         reader?.close(file.stream)

@@ -8,6 +8,11 @@ public import SystemPackage
 /// Requests: none where the window has the bytes; else what ``ReadWindow`` says, one GET of at least what was asked. Copies:
 /// one, by the kernel, from where the HTTP thread put the bytes. A file that is being changed reads as it is now: staged bytes
 /// from memory, holes as zeros, the rest from the stored version.
+///
+/// No two versions meet in a handle, nor in the kernel's pages, which all handles of an inode share: an inode goes over to
+/// another version only while no byte of the present one has been handed out to a handle that is open (``hand(_:from:of:)``
+/// decides that under the lock under which the version changes). Where bytes have been handed out, the name gets another
+/// inode, and this one's reads end in `ESTALE`.
 extension BucketFileSystem {
     private static let zeros = ZeroBytes(count: 1 << 20)
 
@@ -18,8 +23,9 @@ extension BucketFileSystem {
         let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
         guard let staged, staged.isDirty || staged.base == nil else {
             guard let reader else { return .success(ReadReply()) }
-            guard let reply = reader.readNow(offset: offset, length: length, stream: file.stream) else { return nil }
-            file.inode.state.withLock { $0.hasServedReads = true }
+            guard let reply = reader.readNow(offset: offset, length: length, stream: file.stream),
+                hand(reply, from: reader, of: file.inode)
+            else { return nil }
             return .success(reply)
         }
         var reply = ReadReply()
@@ -43,33 +49,43 @@ extension BucketFileSystem {
     /// Reads what must be fetched.
     public func read(_ handle: HandleID, offset: Int64, length: Int) async throws(Errno) -> ReadReply {
         guard let file = handles.withLock({ $0.file(handle) }) else { throw .badFileDescriptor }
-        let hadServed = file.inode.state.withLock { state in
-            defer { state.hasServedReads = true }
-            return state.hasServedReads
-        }
-        do {
-            return try await readFetching(file, offset: offset, length: length)
-        } catch let error as StoreError {
-            // The version is gone. Where nothing of it was handed out yet, the new one serves as well.
-            guard error.kind == .preconditionFailed || error.kind == .notFound else {
-                throw errno(for: error, verb: "read")
+        var mayAdopt = true
+        while true {
+            do {
+                return try await readFetching(file, offset: offset, length: length)
+            } catch let error as StoreError {
+                guard error.kind == .preconditionFailed || error.kind == .notFound else {
+                    throw errno(for: error, verb: "read")
+                }
+                // The version is gone. Where nothing of it was handed out yet, the new one serves as well.
+                if mayAdopt, await adoptNewVersion(of: file.inode) {
+                    mayAdopt = false
+                    continue
+                }
+                logger.warning("read: \(error): the object was replaced or removed since it was opened")
+                throw .staleNFSFileHandle
+            } catch {
+                throw error as? Errno ?? (error is CancellationError ? .interrupted : .ioError)
             }
-            if !hadServed, await adoptNewVersion(of: file.inode) {
-                return try await perform("read") { try await self.readFetching(file, offset: offset, length: length) }
-            }
-            logger.warning("read: \(error): the object was replaced or removed since it was opened")
-            throw .staleNFSFileHandle
-        } catch {
-            throw error as? Errno ?? (error is CancellationError ? .interrupted : .ioError)
         }
     }
 
     private func readFetching(_ file: OpenFile, offset: Int64, length: Int) async throws -> ReadReply {
-        let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
-        guard let staged, staged.isDirty || staged.base == nil else {
-            guard let reader else { return ReadReply() }
-            return try await reader.read(offset: offset, length: length, stream: file.stream)
+        while true {
+            let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
+            guard let staged, staged.isDirty || staged.base == nil else {
+                guard let reader else { return ReadReply() }
+                let reply = try await reader.read(offset: offset, length: length, stream: file.stream)
+                if hand(reply, from: reader, of: file.inode) { return reply }
+                continue
+            }
+            return try await readStaged(staged, of: file, offset: offset, length: length)
         }
+    }
+
+    private func readStaged(
+        _ staged: StagedFile, of file: OpenFile, offset: Int64, length: Int
+    ) async throws -> ReadReply {
         let (pieces, base) = try await staged.load(offset..<offset + Int64(length))
         var reply = ReadReply()
         for piece in pieces {
@@ -88,21 +104,29 @@ extension BucketFileSystem {
         return reply
     }
 
-    /// Goes over to the object's present version, where no handle has been given bytes of another.
-    private func adoptNewVersion(of inode: Inode) async -> Bool {
+    /// Whether a reply may be handed out: only while its reader is still the inode's. From then on the inode keeps to that
+    /// version for as long as it is open.
+    private func hand(_ reply: ReadReply, from reader: ObjectReader, of inode: Inode) -> Bool {
         inode.state.withLock { state in
-            state.seen = options.clock.monotonic().earlier(by: 1e6)
-            state.hasServedReads = false
-        }
-        do { try await refresh(inode) } catch { return false }
-        let isLinked = inode.state.withLock { state in
+            guard state.reader === reader else { return false }
             state.hasServedReads = true
-            return !state.isUnlinked
+            return true
         }
-        if isLinked {
-            lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: 0, length: 0)
+    }
+
+    /// Asks for the object's present version, and says whether the inode has gone over to it. Either way the next open asks
+    /// the store, so that it meets the present version.
+    private func adoptNewVersion(of inode: Inode) async -> Bool {
+        let (reader, mayAdopt) = inode.state.withLock { state in
+            state.seen = options.clock.monotonic().earlier(by: 1e6)
+            return (state.reader, !state.hasServedReads && state.staged == nil)
         }
-        return isLinked
+        guard mayAdopt else { return false }
+        do { try await refresh(inode) } catch { return false }
+        let hasAdopted = inode.state.withLock { !$0.isUnlinked && $0.reader !== reader }
+        // The kernel has no pages of it, but the old version's size.
+        if hasAdopted { lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: -1, length: 0) }
+        return hasAdopted
     }
 
     private func append(zeros count: Int, to reply: inout ReadReply) {

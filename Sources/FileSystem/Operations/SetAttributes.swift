@@ -68,7 +68,10 @@ extension BucketFileSystem {
                 state.size = staged.size
                 state.staged = nil
             }
-            if state.handles == 0 { state.reader = nil }
+            if state.handles == 0 {
+                state.reader = nil
+                state.hasServedReads = false
+            }
         }
         if let failure { throw failure }
     }
