@@ -117,6 +117,45 @@ import Testing
         try await mount.close(handle)
     }
 
+    /// One handle has had bytes of the old version, another none: both fail rather than meet the new version on one inode, and
+    /// the next open gets it whole.
+    @Test func twoReadersOfAReplacedObject() async throws {
+        let bucket = TestBucket()
+        let size = 40 << 20
+        bucket.store.insert("a", [UInt8](repeating: UInt8(ascii: "o"), count: size))
+        let mount = bucket.mount()
+        let one = try await mount.open("a")
+        let other = try await mount.open("a")
+        #expect(try await mount.read(one, at: 0, 10) == "oooooooooo")
+        bucket.store.insert("a", [UInt8](repeating: UInt8(ascii: "n"), count: size))
+        for handle in [other, one] {
+            await #expect(throws: Errno.staleNFSFileHandle) { try await mount.read(handle, at: Int64(size) - 10, 10) }
+        }
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.read(other, at: Int64(size) - 10, 10) }
+        let fresh = try await mount.open("a")
+        #expect(try await mount.read(fresh, at: Int64(size) - 10, 10) == "nnnnnnnnnn")
+        for handle in [one, other, fresh] { try await mount.close(handle) }
+    }
+
+    /// The kernel keeps a closed file's pages and hands them out to the next handle without a word; so that handle keeps to the
+    /// version that the pages show.
+    @Test func aReaderOfKeptPagesDoesNotGoOver() async throws {
+        let bucket = TestBucket()
+        let size = 40 << 20
+        bucket.store.insert("a", [UInt8](repeating: UInt8(ascii: "o"), count: size))
+        let mount = bucket.mount()
+        let held = try await mount.lookup("a", in: .root)
+        let first = try await mount.open("a")
+        #expect(try await mount.read(first, at: 0, 10) == "oooooooooo")
+        try await mount.close(first)
+        let second = try await mount.open("a")
+        bucket.store.insert("a", [UInt8](repeating: UInt8(ascii: "n"), count: size))
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.read(second, at: Int64(size) - 10, 10) }
+        try await mount.close(second)
+        #expect(try await mount.text("a").hasPrefix("nnnn"))
+        mount.fileSystem.forget(held.node, lookups: 1)
+    }
+
     @Test func closeToOpen() async throws {
         let bucket = TestBucket()
         let one = bucket.mount { $0.attributeTimeout = 0 }
