@@ -5,9 +5,9 @@ public import SystemPackage
 
 /// `LOOKUP`: a name becomes an inode.
 ///
-/// Requests: none where the name, or its absence, is known freshly. A name that a listing showed, or one that has to be
-/// confirmed: one HEAD. One never met: a HEAD and a LIST at once, one round trip; the LIST starts at the name, so that its
-/// neighbours, there or not, need none. A directory costs one HEAD more, of its marker.
+/// Requests: none where the name, or its absence, is known freshly. A name that a listing showed, however long ago, or one
+/// that has to be confirmed: one HEAD. One never met: a HEAD and a LIST at once, one round trip; the LIST starts at the name,
+/// so that its neighbours, there or not, need none. A directory costs one HEAD more, of its marker.
 extension BucketFileSystem {
     /// Answers from memory.
     public func lookupNow(_ name: FileName, in parent: NodeID, by caller: Caller) -> Result<Entry, Errno>? {
@@ -60,7 +60,11 @@ extension BucketFileSystem {
     func find(_ name: FileName, in parent: NodeID) async throws(Errno) -> Inode {
         let target = LookupTarget(parent: parent, name: name)
         let resolution = try await perform("lookup") {
-            try await self.lookups.value(for: target) { try await self.resolve(target) }
+            try await self.lookups.value(for: target, known: { self.takePrefetched(target) }) {
+                let resolution = try await self.resolve(target)
+                self.notePrefetched(resolution, for: target)
+                return resolution
+            }
         }
         let inode = namespace.withLock { namespace in
             let inode = install(resolution, as: name, in: parent, &namespace)
@@ -108,8 +112,8 @@ extension BucketFileSystem {
         let fresh = freshSince
         let hint: (isDirectory: Bool, isConfirmed: Bool)? = namespace.withLock { namespace in
             guard let directory = namespace[target.parent]?.directory else { return nil }
-            if case .present(let entry, let seen) = directory.known.knowledge(of: target.name), seen >= fresh {
-                return (entry.isDirectory, true)
+            if case .present(let entry, let seen) = directory.known.knowledge(of: target.name) {
+                return (entry.isDirectory, seen >= fresh)
             }
             guard let child = namespace.child(target.name, of: target.parent)?.inode else { return nil }
             return (child.type == .directory, false)
@@ -338,24 +342,36 @@ extension BucketFileSystem {
             }
             let fresh = freshSince
             return (names ?? []).compactMap { name in
-                if let child = namespace.child(name, of: parent)?.inode,
-                    child.state.withLock({ $0.isLocal || ($0.isComplete && $0.seen >= fresh) })
-                {
-                    return nil
-                }
-                return LookupTarget(parent: parent, name: name)
+                isFreshlyKnown(name, in: parent, namespace, fresh) ? nil : LookupTarget(parent: parent, name: name)
             }
         }
-        for target in targets where !lookups.isInFlight(target) {
-            Task { [self] in
+        for target in targets {
+            let isKnown = { [self] in
+                namespace.withLock { namespace in
+                    namespace.updateDirectory(parent) { $0.prefetched[target.name] != nil } ?? true
+                        || isFreshlyKnown(target.name, in: parent, namespace, freshSince)
+                }
+            }
+            lookups.begin(for: target, unless: isKnown) { [self] in
                 // Noted before the flight is over: whoever comes then finds the answer or shares the flight.
-                _ = try? await lookups.value(for: target) {
-                    let resolution = try await self.resolve(target)
-                    self.notePrefetched(resolution, for: target)
-                    return resolution
-                }
+                let resolution = try await resolve(target)
+                notePrefetched(resolution, for: target)
+                return resolution
             }
         }
+    }
+
+    private func isFreshlyKnown(_ name: FileName, in parent: NodeID, _ namespace: Namespace, _ fresh: Moment) -> Bool {
+        guard let child = namespace.child(name, of: parent)?.inode else { return false }
+        return child.state.withLock { $0.isLocal || ($0.isComplete && $0.seen >= fresh) }
+    }
+
+    /// What the read-ahead has found of a name since it was last looked for.
+    private func takePrefetched(_ target: LookupTarget) -> Resolution? {
+        let fresh = freshSince
+        return namespace.withLock { namespace in
+            namespace.updateDirectory(target.parent) { $0.prefetched.removeValue(forKey: target.name) } ?? nil
+        }.flatMap { $0.seen >= fresh ? $0 : nil }
     }
 
     private func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {

@@ -34,6 +34,29 @@ import Testing
         #expect(!flight.isInFlight("k"))
     }
 
+    /// An answer that the request noted before it ended is not asked for again.
+    @Test func whatIsKnownIsNotAskedFor() async throws {
+        let flight = SingleFlight<String, Int>()
+        let noted = Shared<Int?>(nil)
+        let made = Shared(0)
+        flight.begin(for: "k", unless: { noted.value != nil }) {
+            made.update { $0 += 1 }
+            noted.update { $0 = 7 }
+            return 7
+        }
+        try await waitUntil { noted.value != nil }
+        flight.begin(for: "k", unless: { noted.value != nil }) {
+            made.update { $0 += 1 }
+            return 8
+        }
+        let answer = try await flight.value(for: "k", known: { noted.value }) {
+            made.update { $0 += 1 }
+            return 9
+        }
+        #expect(answer == 7)
+        #expect(made.value == 1)
+    }
+
     @Test func theNextQuestionAsksAnew() async throws {
         let flight = SingleFlight<String, Int>()
         let made = Shared(0)

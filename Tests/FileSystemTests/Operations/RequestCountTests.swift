@@ -84,6 +84,18 @@ import Testing
         #expect(slow.mostUnderWay >= AttributeWalk.firstWindow)
     }
 
+    /// `ls -l` of a directory so long that the listing is past the attribute timeout before the last entry is asked for.
+    @Test func anOldListingStillSavesTheListOfEachName() async throws {
+        let bucket = TestBucket()
+        let names = (100..<400).map { "f\($0)" }
+        for name in names { bucket.store.insert(ObjectKey(name), [1]) }
+        let mount = bucket.mount()
+        #expect(try await mount.list("") == names)
+        bucket.clock.advance(seconds: 5)
+        for name in names { #expect(try await mount.stat(name).size == 1) }
+        #expect(bucket.requests() == ["ListObjectsV2": 1, "HeadObject": 300])
+    }
+
     @Test func readingAKnownSmallFileIsOneGet() async throws {
         let bucket = TestBucket()
         bucket.store.insert("a", Array("hello".utf8))
