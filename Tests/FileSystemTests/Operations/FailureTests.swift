@@ -126,6 +126,43 @@ import Testing
         mount.fileSystem.forget(held.node, lookups: 1)
     }
 
+    /// A change that waits for its storing is not forgotten because a later one fails.
+    @Test func aFailedChangeOfAttributesKeepsTheOneBefore() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", [1])
+        // The close's attempt, the release's, and that of the second change.
+        let faulty = FaultyStore(bucket.store, [.init(.before(.serverError), on: .copy, times: 3)])
+        let mount = bucket.mount(through: faulty)
+        let handle = try await mount.open("a", [.readWrite])
+        try await mount.chmod("a", 0o600)
+        await #expect(throws: Errno.ioError) { try await mount.close(handle) }
+        await #expect(throws: Errno.ioError) { try await mount.chmod("a", 0o640) }
+        #expect(try await mount.stat("a").permissions == 0o600)
+        #expect(await mount.fileSystem.drain() == 0)
+        #expect(try await bucket.mount().stat("a").permissions == 0o600)
+    }
+
+    /// Two changes at once, of which the first fails: the second is stored, and not taken back with it.
+    @Test func aFailedChangeOfAttributesKeepsTheOneBehind() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", [1])
+        let faulty = FaultyStore(bucket.store, [.init(.before(.serverError), on: .copy)])
+        let mount = bucket.mount(through: faulty)
+        let held = try await mount.lookup("a", in: .root)
+        let inode = try mount.fileSystem.inode(held.node)
+        try await inode.gate.lock()
+        let first = Task { try await mount.chmod("a", 0o600) }
+        try await waitUntil { inode.gate.waiterCount == 1 }
+        let second = Task { try await mount.chmod("a", 0o640) }
+        try await waitUntil { inode.gate.waiterCount == 2 }
+        inode.gate.unlock()
+        await #expect(throws: Errno.ioError) { try await first.value }
+        try await second.value
+        #expect(try await mount.stat("a").permissions == 0o640)
+        #expect(try await bucket.mount().stat("a").permissions == 0o640)
+        mount.fileSystem.forget(held.node, lookups: 1)
+    }
+
     // MARK: Answers that come twice
 
     /// The request took effect, the answer was lost, and its repetition meets what the first one made.
