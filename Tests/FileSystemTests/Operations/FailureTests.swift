@@ -176,6 +176,48 @@ import Testing
         #expect(bucket.text("lock") == "mine")
     }
 
+    /// The same for what is whole from its start; `after` is an answer that never came, not even to a repetition.
+    @Test(arguments: [Fault.duplicated, .after(.timedOut)], [false, true])
+    func aNodeMadeTwiceIsOwn(fault: Fault, keepsMarkers: Bool) async throws {
+        let bucket = TestBucket(keepsMarkers ? .s3 : .seaweedFS)
+        let faulty = FaultyStore(bucket.store, [])
+        let mount = bucket.mount(through: faulty)
+        // The form of this store's markers is found out with the first one.
+        try await mount.mkdir("first")
+        faulty.use(ScriptedFaults(["d/", "l", "p"].map { .init(fault, on: .put, key: $0) }))
+        try await mount.mkdir("d", 0o711)
+        let fileSystem = mount.fileSystem
+        for (name, type) in [("l", FileSystem.FileType.symbolicLink), ("p", FileSystem.FileType.fifo)] {
+            let entry =
+                if type == .symbolicLink {
+                    try await fileSystem.makeSymbolicLink(
+                        FileName(name)!, in: .root, target: Array("goal".utf8), by: mount.caller)
+                } else {
+                    try await fileSystem.makeNode(
+                        FileName(name)!, in: .root, type: type, permissions: 0o600, device: 0, by: mount.caller)
+                }
+            #expect(entry.attributes.type == type)
+            fileSystem.forget(entry.node, lookups: 1)
+        }
+        #expect(faulty.injected.count == 3)
+        let other = bucket.mount()
+        #expect(try await other.stat("d").permissions == 0o711)
+        #expect(try await other.stat("l").type == .symbolicLink)
+        #expect(try await other.stat("p").type == .fifo)
+    }
+
+    /// The answer was lost, but it is another's that stands there.
+    @Test func anothersNodeIsNotOwn() async throws {
+        let bucket = TestBucket()
+        let other = bucket.mount()
+        let faulty = FaultyStore(bucket.store, [.init(.duplicated, on: .put, key: "e/")])
+        let mount = bucket.mount(through: faulty)
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("e") }
+        try await other.mkdir("e", 0o711)
+        await #expect(throws: Errno.fileExists) { try await mount.mkdir("e", 0o700) }
+        #expect(faulty.injected.count == 1)
+    }
+
     // MARK: Renames and removals
 
     @Test func aFailedRenameLeavesTheFile() async throws {
