@@ -7,8 +7,9 @@ internal import ObjectStore
 ///
 /// **Design.** A page of a listing is complete between the key it began after and the last key it holds. Such a *span*
 /// keeps its entries in key order with the moment the request was sent. Spans do not overlap: a newer one cuts what it
-/// covers out of the older ones. Names that this mount stored or removed while a listing was on its way are told apart
-/// by a sequence number, and for those the listing is not believed.
+/// covers out of the older ones, and one that was overtaken by a newer one fills only what that leaves. Names that this
+/// mount stored or removed while a listing was on its way are told apart by a sequence number, and for those the listing is
+/// not believed.
 ///
 /// **Limits.** Entries are ordered as S3 orders keys, in which the directory `a` is `a/`: so a name is known absent only
 /// where both `a` and `a/` lie inside spans. An expired span is kept for its order (the attribute read-ahead walks along
@@ -57,8 +58,18 @@ struct KnownEntries: Sendable {
     private(set) var spans: [Span] = []
     private var sequence: UInt64 = 0
     private var listingsInFlight = 0
-    /// What this mount did to names while listings were on their way, and when: the entry stored, or nil for a removal.
-    private var changedMeanwhile: [FileName: (sequence: UInt64, entry: Entry?)] = [:]
+    /// What became of names while listings were on their way, and when.
+    private var changedMeanwhile: [FileName: (sequence: UInt64, change: Change)] = [:]
+
+    /// What became of a name.
+    private enum Change: Sendable {
+        /// This mount has stored it.
+        case stored(Entry)
+        /// This mount has removed it.
+        case removed
+        /// Somebody else has changed it, and nobody here knows to what.
+        case forgotten
+    }
 
     // MARK: Asking
 
@@ -137,31 +148,66 @@ struct KnownEntries: Sendable {
             page.entries.removeAll { local[$0.name] != nil }
             for (name, change) in local {
                 let entry: Entry? =
-                    switch knowledge(of: name) {
-                    case .present(let entry, _): entry
-                    case .absent: nil
+                    switch (knowledge(of: name), change.change) {
+                    case (.present(let entry, _), _): entry
                     // No span covered the name when it was stored.
-                    case .unknown: change.entry
+                    case (.unknown, .stored(let entry)): entry
+                    case (.absent, _), (.unknown, _): nil
                     }
                 guard let entry, Self.covers(page, Self.key(of: entry)) else { continue }
                 page.entries.insert(entry, at: position(of: Self.key(of: entry), in: page.entries, afterEqual: false))
             }
         }
-        cut(from: page.lower, to: page.upper)
+        for piece in parts(of: page) {
+            cut(from: piece.lower, to: piece.upper)
+            insert(piece)
+        }
+        for (name, change) in local {
+            if case .forgotten = change.change { uncover(name) }
+        }
+        endListing()
+    }
+
+    /// What of a page no listing that was asked for after it covers.
+    private func parts(of page: Span) -> [Span] {
+        var parts: [Span] = []
+        var lower = page.lower
+        for span in spans where span.seen > page.seen {
+            if let reached = lower, let upper = span.upper, !Self.less(reached, upper) { continue }
+            if let spanLower = span.lower {
+                if let upper = page.upper, !Self.less(spanLower, upper) { break }
+                if lower.map({ Self.less($0, spanLower) }) ?? true {
+                    parts.append(part(of: page, from: lower, to: spanLower))
+                }
+            }
+            guard let upper = span.upper else { return parts }
+            lower = upper
+        }
+        if let lower, let upper = page.upper, !Self.less(lower, upper) { return parts }
+        parts.append(part(of: page, from: lower, to: page.upper))
+        return parts
+    }
+
+    private func part(of page: Span, from lower: String?, to upper: String?) -> Span {
+        let start = lower.map { position(of: $0, in: page.entries, afterEqual: true) } ?? 0
+        let end = upper.map { position(of: $0, in: page.entries, afterEqual: true) } ?? page.entries.count
+        return Span(lower: lower, upper: upper, seen: page.seen, entries: Array(page.entries[start..<end]))
+    }
+
+    private mutating func insert(_ piece: Span) {
         let index = spans.firstIndex { span in
             guard let lower = span.lower else { return false }
-            guard let pageLower = page.lower else { return true }
-            return !Self.less(lower, pageLower)
+            guard let pieceLower = piece.lower else { return true }
+            return !Self.less(lower, pieceLower)
         }
-        spans.insert(page, at: index ?? spans.count)
-        endListing()
+        spans.insert(piece, at: index ?? spans.count)
     }
 
     // MARK: This mount's own changes
 
     /// This mount has stored `entry`.
     mutating func insert(_ entry: Entry) {
-        noteChange(entry.name, to: entry)
+        noteChange(of: entry.name, .stored(entry))
         removeEntries(named: entry.name)
         let key = Self.key(of: entry)
         guard let index = span(covering: key) else { return }
@@ -171,8 +217,14 @@ struct KnownEntries: Sendable {
 
     /// This mount has removed `name`.
     mutating func remove(_ name: FileName) {
-        noteChange(name, to: nil)
+        noteChange(of: name, .removed)
         removeEntries(named: name)
+    }
+
+    /// Somebody else has changed `name`, in a way that is not known: whoever asks for it next must ask the store.
+    mutating func forget(_ name: FileName) {
+        noteChange(of: name, .forgotten)
+        uncover(name)
     }
 
     /// The directory is new and empty: all is known.
@@ -254,9 +306,18 @@ struct KnownEntries: Sendable {
         return entries[place]
     }
 
-    private mutating func noteChange(_ name: FileName, to entry: Entry?) {
+    private mutating func noteChange(of name: FileName, _ change: Change) {
         sequence += 1
-        if listingsInFlight > 0 { changedMeanwhile[name] = (sequence, entry) }
+        if listingsInFlight > 0 { changedMeanwhile[name] = (sequence, change) }
+    }
+
+    /// Cuts the keys of a name out of the spans, and with each what lies between it and the entry before it.
+    private mutating func uncover(_ name: FileName) {
+        for key in [name.string, name.string + "/"] {
+            guard let index = span(covering: key) else { continue }
+            let place = position(of: key, in: spans[index].entries, afterEqual: false)
+            cut(from: place > 0 ? Self.key(of: spans[index].entries[place - 1]) : spans[index].lower, to: key)
+        }
     }
 
     private mutating func removeEntries(named name: FileName) {

@@ -59,6 +59,12 @@ struct Namespace: Sendable {
             }
             removed[name] = moment
         }
+
+        /// The name is not this mount's any more, but holds what somebody else has stored: nothing is known of it.
+        func noteLost(_ name: FileName, at moment: Moment) {
+            noteRemoved(name, at: moment)
+            known.forget(name)
+        }
     }
 
     private(set) var nodes: [NodeID: Node] = [:]

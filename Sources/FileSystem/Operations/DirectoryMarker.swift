@@ -33,14 +33,14 @@ extension BucketFileSystem {
         let form = directoryForm.withLock { $0 }
         let body = ArrayBody([])
         let encoded = DirectoryMarkerCoding.encode(metadata, form: form ?? .userMetadata)
-        var stored = try await store.put(key, body: body, metadata: encoded, if: precondition)
+        var stored = try await putWhole(key, body: body, metadata: encoded, if: precondition)
         if form == nil {
             let kept = try await store.head(key).metadata.user["mode"] != nil
             directoryForm.withLock { $0 = kept ? .userMetadata : .contentTypeParameter }
             if !kept {
                 logger.info("the store drops user metadata of directories; it is kept in their content type instead")
                 let other = DirectoryMarkerCoding.encode(metadata, form: .contentTypeParameter)
-                stored = try await store.put(key, body: body, metadata: other, if: .none)
+                stored = try await putWhole(key, body: body, metadata: other, if: .none)
             }
         }
         return (stored, metadata)

@@ -56,7 +56,7 @@ extension BucketFileSystem {
                     }
                     metadata = try attributes.metadata(
                         merging: existing, contentType: self.contentTypes.contentType(for: key))
-                    stored = try await self.store.put(key, body: ArrayBody(body), metadata: metadata, if: .absent)
+                    stored = try await self.putWhole(key, body: ArrayBody(body), metadata: metadata, if: .absent)
                 }
             } catch let error as StoreError where error.kind == .preconditionFailed {
                 throw Errno.fileExists

@@ -80,8 +80,9 @@ extension BucketFileSystem {
     func change(
         _ inode: Inode, verb: String, _ body: (inout StoredAttributes) throws(Errno) -> Void
     ) async throws(Errno) {
-        let (isDeferred, old): (Bool, StoredAttributes) = try inode.state.withLock { state throws(Errno) in
+        let change: AttributeChange = try inode.state.withLock { state throws(Errno) in
             let old = state.attributes
+            let wasUnstored = state.hasUnstoredAttributes
             try body(&state.attributes)
             do {
                 _ = try state.attributes.metadata(merging: state.metadata)
@@ -91,9 +92,11 @@ extension BucketFileSystem {
             }
             if inode.type == .directory { state.touched = nil }
             state.hasUnstoredAttributes = !state.isUnlinked
-            return (state.writers > 0 || state.isUnlinked, old)
+            return AttributeChange(
+                isDeferred: state.writers > 0 || state.isUnlinked, wasUnstored: wasUnstored, old: old,
+                new: state.attributes)
         }
-        if isDeferred { return }
+        if change.isDeferred { return }
         do {
             try await perform(verb) {
                 try await self.treeShape.lock(exclusive: false)
@@ -107,9 +110,12 @@ extension BucketFileSystem {
             }
         } catch {
             inode.state.withLock { state in
-                state.attributes = old
-                state.hasUnstoredAttributes = false
                 state.seen = options.clock.monotonic().earlier(by: 1e6)
+                // Somebody has changed them further: that change is not to be taken back, and is stored by whoever made it.
+                guard state.attributes == change.new else { return }
+                state.attributes = change.old
+                // What an earlier close failed to store is still to be stored.
+                state.hasUnstoredAttributes = change.wasUnstored && !state.isUnlinked
             }
             throw error
         }
@@ -166,6 +172,17 @@ extension BucketFileSystem {
             attributes.changeTime = now
         }
     }
+}
+
+/// A change of an inode's attributes, as it has to be known where it fails.
+private struct AttributeChange: Sendable {
+    /// A commit will store it.
+    var isDeferred: Bool
+    /// Earlier changes were not stored yet.
+    var wasUnstored: Bool
+    /// The attributes before and with it.
+    var old: StoredAttributes
+    var new: StoredAttributes
 }
 
 extension AttributeChanges.Time {

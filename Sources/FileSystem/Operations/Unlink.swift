@@ -54,7 +54,9 @@ extension BucketFileSystem {
         let (version, isNeeded) = inode.state.withLock { state in
             // Kept already: what was to take the name away failed, and the version may have been looked up since.
             if let hidden = state.hiddenKey { state.version?.key = hidden }
-            return (state.version, state.handles > 0 && state.hiddenKey == nil && state.size > 0)
+            // The stored size counts, not the file's: a handle may have emptied it and not stored that yet.
+            let isEmpty = (state.version?.size ?? 0) == 0
+            return (state.version, state.handles > 0 && state.hiddenKey == nil && !isEmpty)
         }
         guard isNeeded, let version else { return }
         let hidden = keys.reservedKey("unlinked/" + String(UInt64.random(in: .min ... .max), radix: 16))

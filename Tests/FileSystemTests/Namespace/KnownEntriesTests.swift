@@ -160,6 +160,53 @@ import Testing
         #expect(early < late)
     }
 
+    /// Two listings overtake each other: the one asked for later is believed, whichever comes last.
+    @Test func anOlderPageFillsOnlyTheGaps() {
+        var known = KnownEntries()
+        Self.apply(&known, after: "b", to: "d", at: 5, [Self.file("d", size: 9)])
+        Self.apply(&known, after: "f", to: "h", at: 1, [])
+        Self.apply(&known, at: 3, ["a", "b", "c", "d", "e", "g", "z"].map { Self.file($0) })
+        #expect(known.knowledge(of: Self.name("c")) == .absent(seen: Self.at(5)))
+        #expect(known.knowledge(of: Self.name("d")) == .present(Self.file("d", size: 9), seen: Self.at(5)))
+        #expect(known.knowledge(of: Self.name("b")) == .present(Self.file("b"), seen: Self.at(3)))
+        #expect(known.knowledge(of: Self.name("g")) == .present(Self.file("g"), seen: Self.at(3)))
+        #expect(known.all(since: Self.at(3))?.map(\.name.string) == ["a", "b", "d", "e", "g", "z"])
+        #expect(known.all(since: Self.at(4)) == nil)
+    }
+
+    @Test func anOlderPageWithinANewerSpanTellsNothing() {
+        var known = KnownEntries()
+        Self.apply(&known, at: 5, [Self.file("a")])
+        Self.apply(&known, after: "0", to: "b", at: 3, [Self.file("a", size: 7), Self.file("b")])
+        #expect(known.all(since: Self.at(5)) == [Self.file("a")])
+        // Of two asked for in the same moment the last to come counts.
+        Self.apply(&known, after: "0", to: "b", at: 5, [Self.file("a", size: 8), Self.file("b")])
+        #expect(known.all(since: Self.at(5)) == [Self.file("a", size: 8), Self.file("b")])
+    }
+
+    /// Nothing is known of a forgotten name, whatever listings on their way tell of it; its neighbours stay.
+    @Test func aForgottenNameIsUnknown() {
+        var known = KnownEntries()
+        let begun = known.beginListing()
+        known.insert(Self.file("b", size: 2))
+        Self.apply(&known, at: 1, [Self.file("a"), Self.file("c")])
+        known.forget(Self.name("b"))
+        let others = known.entries(after: "b/", limit: 5)
+        #expect(others == [Self.file("c")])
+        #expect(known.knowledge(of: Self.name("b")) == .unknown)
+        known.apply(
+            Span(lower: nil, upper: nil, seen: Self.at(1), entries: ["a", "b", "c"].map { Self.file($0) }),
+            begun: begun)
+        #expect(known.knowledge(of: Self.name("b")) == .unknown)
+        #expect(known.knowledge(of: Self.name("a")) == .present(Self.file("a"), seen: Self.at(1)))
+        #expect(known.knowledge(of: Self.name("c")) == .present(Self.file("c"), seen: Self.at(1)))
+        #expect(known.knowledge(of: Self.name("d")) == .absent(seen: Self.at(1)))
+        #expect(known.all(since: Self.at(0)) == nil)
+        // What is stored or listed after that is known again.
+        Self.apply(&known, at: 2, [Self.file("b", size: 7)])
+        #expect(known.all(since: Self.at(2)) == [Self.file("b", size: 7)])
+    }
+
     @Test func aFailedListingChangesNothing() {
         var known = KnownEntries()
         Self.apply(&known, at: 1, [Self.file("a")])
@@ -272,6 +319,7 @@ private struct KnownEntriesRun {
         case 65..<80: answer()
         case 80..<96: arrive()
         case 96..<98: known.prune(before: Moment(nanoseconds: now - 40))
+        case 98: known.forget(Self.names.randomElement(using: &random)!)
         default: if Int.random(in: 0..<4, using: &random) == 0 { known.forget() }
         }
     }

@@ -126,6 +126,43 @@ import Testing
         mount.fileSystem.forget(held.node, lookups: 1)
     }
 
+    /// A change that waits for its storing is not forgotten because a later one fails.
+    @Test func aFailedChangeOfAttributesKeepsTheOneBefore() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", [1])
+        // The close's attempt, the release's, and that of the second change.
+        let faulty = FaultyStore(bucket.store, [.init(.before(.serverError), on: .copy, times: 3)])
+        let mount = bucket.mount(through: faulty)
+        let handle = try await mount.open("a", [.readWrite])
+        try await mount.chmod("a", 0o600)
+        await #expect(throws: Errno.ioError) { try await mount.close(handle) }
+        await #expect(throws: Errno.ioError) { try await mount.chmod("a", 0o640) }
+        #expect(try await mount.stat("a").permissions == 0o600)
+        #expect(await mount.fileSystem.drain() == 0)
+        #expect(try await bucket.mount().stat("a").permissions == 0o600)
+    }
+
+    /// Two changes at once, of which the first fails: the second is stored, and not taken back with it.
+    @Test func aFailedChangeOfAttributesKeepsTheOneBehind() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", [1])
+        let faulty = FaultyStore(bucket.store, [.init(.before(.serverError), on: .copy)])
+        let mount = bucket.mount(through: faulty)
+        let held = try await mount.lookup("a", in: .root)
+        let inode = try mount.fileSystem.inode(held.node)
+        try await inode.gate.lock()
+        let first = Task { try await mount.chmod("a", 0o600) }
+        try await waitUntil { inode.gate.waiterCount == 1 }
+        let second = Task { try await mount.chmod("a", 0o640) }
+        try await waitUntil { inode.gate.waiterCount == 2 }
+        inode.gate.unlock()
+        await #expect(throws: Errno.ioError) { try await first.value }
+        try await second.value
+        #expect(try await mount.stat("a").permissions == 0o640)
+        #expect(try await bucket.mount().stat("a").permissions == 0o640)
+        mount.fileSystem.forget(held.node, lookups: 1)
+    }
+
     // MARK: Answers that come twice
 
     /// The request took effect, the answer was lost, and its repetition meets what the first one made.
@@ -137,6 +174,48 @@ import Testing
         try await mount.write(handle, "mine")
         try await mount.close(handle)
         #expect(bucket.text("lock") == "mine")
+    }
+
+    /// The same for what is whole from its start; `after` is an answer that never came, not even to a repetition.
+    @Test(arguments: [Fault.duplicated, .after(.timedOut)], [false, true])
+    func aNodeMadeTwiceIsOwn(fault: Fault, keepsMarkers: Bool) async throws {
+        let bucket = TestBucket(keepsMarkers ? .s3 : .seaweedFS)
+        let faulty = FaultyStore(bucket.store, [])
+        let mount = bucket.mount(through: faulty)
+        // The form of this store's markers is found out with the first one.
+        try await mount.mkdir("first")
+        faulty.use(ScriptedFaults(["d/", "l", "p"].map { .init(fault, on: .put, key: $0) }))
+        try await mount.mkdir("d", 0o711)
+        let fileSystem = mount.fileSystem
+        for (name, type) in [("l", FileSystem.FileType.symbolicLink), ("p", FileSystem.FileType.fifo)] {
+            let entry =
+                if type == .symbolicLink {
+                    try await fileSystem.makeSymbolicLink(
+                        FileName(name)!, in: .root, target: Array("goal".utf8), by: mount.caller)
+                } else {
+                    try await fileSystem.makeNode(
+                        FileName(name)!, in: .root, type: type, permissions: 0o600, device: 0, by: mount.caller)
+                }
+            #expect(entry.attributes.type == type)
+            fileSystem.forget(entry.node, lookups: 1)
+        }
+        #expect(faulty.injected.count == 3)
+        let other = bucket.mount()
+        #expect(try await other.stat("d").permissions == 0o711)
+        #expect(try await other.stat("l").type == .symbolicLink)
+        #expect(try await other.stat("p").type == .fifo)
+    }
+
+    /// The answer was lost, but it is another's that stands there.
+    @Test func anothersNodeIsNotOwn() async throws {
+        let bucket = TestBucket()
+        let other = bucket.mount()
+        let faulty = FaultyStore(bucket.store, [.init(.duplicated, on: .put, key: "e/")])
+        let mount = bucket.mount(through: faulty)
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("e") }
+        try await other.mkdir("e", 0o711)
+        await #expect(throws: Errno.fileExists) { try await mount.mkdir("e", 0o700) }
+        #expect(faulty.injected.count == 1)
     }
 
     // MARK: Renames and removals

@@ -212,6 +212,23 @@ import Testing
         #expect(bucket.store.allKeys == ["a"] && bucket.text("a") == "new")
     }
 
+    /// One handle has emptied the file without storing that; what another handle reads of the stored content stays with it.
+    @Test func anUnlinkedFileThatAnotherHandleEmptied() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("hello".utf8))
+        let mount = bucket.mount()
+        let reader = try await mount.open("a")
+        #expect(try await mount.read(reader) == "hello")
+        let writer = try await mount.open("a", [.writeOnly, .truncate])
+        try await mount.unlink("a")
+        #expect(bucket.store.allKeys.count == 1 && bucket.store.allKeys[0].hasPrefix(".pail/unlinked/"))
+        try await mount.close(writer)
+        // A part of the file that no window has, so that it must be fetched.
+        _ = try await mount.read(reader, at: 2, 2)
+        try await mount.close(reader)
+        #expect(bucket.store.objectCount == 0)
+    }
+
     /// A file without a name is never stored: its close leaves nothing.
     @Test func anUnlinkedNewFileLeavesNothing() async throws {
         let bucket = TestBucket()
