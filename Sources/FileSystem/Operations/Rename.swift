@@ -8,6 +8,11 @@ public import SystemPackage
 /// instant the content stands under at least one of the names. Requests: one CopyObject, one DELETE; none for a file that was
 /// never stored, which just gets its new name at its commit. The copy keeps all headers; the content type follows the new
 /// name where it followed the old one.
+///
+/// What somebody else stores under the old name after the copy stays there (promise 4: no lost update): the rename has been
+/// made all the same, of the version that was renamed.
+///
+/// The goal may become another while a rename waits for its turn, or for its copy. It is then looked up anew.
 extension BucketFileSystem {
     /// `RENAME`
     public func rename(
@@ -17,6 +22,19 @@ extension BucketFileSystem {
         try checkWritable()
         guard flags.subtracting(.noReplace).isEmpty else { throw .invalidArgument }
         if parent == newParent, name == newName { return }
+        // Each round is lost to somebody who has made or taken away the goal meanwhile.
+        while try await !renameOnce(
+            name, in: parent, to: newName, in: newParent, mayReplace: !flags.contains(.noReplace))
+        {
+        }
+        touch(parent)
+        if newParent != parent { touch(newParent) }
+    }
+
+    /// Renames, unless the goal turns out to be another one than was looked up: then false, and nothing is renamed.
+    private func renameOnce(
+        _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, mayReplace: Bool
+    ) async throws(Errno) -> Bool {
         let inode = try await held(name, in: parent)
         defer { forget(inode.node, lookups: 1) }
         var target: Inode?
@@ -26,20 +44,20 @@ extension BucketFileSystem {
             throw .invalidArgument
         }
         if let target {
-            if flags.contains(.noReplace) { throw .fileExists }
+            if !mayReplace { throw .fileExists }
             if inode.type == .directory, target.type != .directory { throw .notDirectory }
             if inode.type != .directory, target.type == .directory { throw .isDirectory }
         }
         let move = Move(
             inode: inode, name: name, parent: parent, newName: newName, newParent: newParent, target: target)
         _ = try path(of: newName, in: newParent)
-        if inode.type == .directory {
-            try await renameDirectory(move)
-        } else {
-            try await renameFile(move, mayReplace: !flags.contains(.noReplace))
-        }
-        touch(parent)
-        if newParent != parent { touch(newParent) }
+        return inode.type == .directory
+            ? try await renameDirectory(move) : try await renameFile(move, mayReplace: mayReplace)
+    }
+
+    /// Whether the goal of a rename still is what was looked up.
+    func hasGoal(_ move: Move) -> Bool {
+        namespace.withLock { $0.child(move.newName, of: move.newParent)?.inode === move.target }
     }
 
     /// What is to be renamed.
@@ -52,13 +70,13 @@ extension BucketFileSystem {
         var target: Inode?
     }
 
-    private func renameFile(_ move: Move, mayReplace: Bool) async throws(Errno) {
+    private func renameFile(_ move: Move, mayReplace: Bool) async throws(Errno) -> Bool {
         try await perform("rename") {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             // Two gates are taken in the order of their inodes' numbers: no two renames wait for each other.
             let gates = [move.inode, move.target].compactMap { $0 }.sorted { $0.node < $1.node }.map(\.gate)
-            try await gates[0].withLock {
+            return try await gates[0].withLock {
                 if gates.count > 1 {
                     try await gates[1].withLock { try await self.renameHoldingGates(move, mayReplace: mayReplace) }
                 } else {
@@ -68,11 +86,12 @@ extension BucketFileSystem {
         }
     }
 
-    private func renameHoldingGates(_ move: Move, mayReplace: Bool) async throws {
+    private func renameHoldingGates(_ move: Move, mayReplace: Bool) async throws -> Bool {
         let inode = move.inode
         guard namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === inode }) else {
             throw Errno.noSuchFileOrDirectory
         }
+        guard hasGoal(move) else { return false }
         let path = try path(of: move.newName, in: move.newParent)
         let isStored = inode.state.withLock { !$0.isNeverStored }
         if isStored {
@@ -83,24 +102,33 @@ extension BucketFileSystem {
             try await commitHoldingGate(inode)
         }
         if let target = move.target { try await preserveContent(of: target) }
-        var entry: KnownEntries.Version?
+        var moved: MovedObject?
         if let version = inode.state.withLock({ $0.version }) {
-            entry = try await moveObject(of: inode, version, to: keys.fileKey(path), mayReplace: mayReplace)
+            moved = try await moveObject(move, version, to: keys.fileKey(path), mayReplace: mayReplace)
+            if moved == nil { return false }
         }
-        let replaced = move.target
-        replaced?.state.withLock { $0.isUnlinked = true }
         let now = options.clock.monotonic()
         let time = options.clock.wall()
-        namespace.withLock { namespace in
+        let replaced: Inode? = namespace.withLock { namespace in
+            // What was made there since the last look counts as made before the rename, and is replaced.
+            let replaced = namespace.child(move.newName, of: move.newParent)?.inode
+            for inode in [move.target, replaced].compactMap({ $0 }) { inode.state.withLock { $0.isUnlinked = true } }
             namespace.move(inode.node, to: move.newName, in: move.newParent)
-            _ = namespace.updateDirectory(move.parent) { $0.noteRemoved(move.name, at: now) }
+            _ = namespace.updateDirectory(move.parent) { directory in
+                if moved?.leavesAnother == true {
+                    directory.noteLost(move.name, at: now)
+                } else {
+                    directory.noteRemoved(move.name, at: now)
+                }
+            }
             _ = namespace.updateDirectory(move.newParent) { directory in
-                if let entry {
-                    directory.noteStored(move.newName, entry)
+                if let moved {
+                    directory.noteStored(move.newName, moved.entry)
                 } else if replaced == nil || replaced?.state.withLock({ $0.version == nil }) == true {
                     directory.noteRemoved(move.newName, at: now)
                 }
             }
+            return replaced
         }
         inode.state.withLock { state in
             state.seen = now
@@ -113,12 +141,34 @@ extension BucketFileSystem {
                 return state.staged
             } ?? nil
         await leftOver?.discard()
+        return true
     }
 
-    /// Copies an object to its new key and deletes the old one.
-    private func moveObject(of inode: Inode, _ version: ObjectVersion, to key: ObjectKey, mayReplace: Bool)
-        async throws -> KnownEntries.Version
+    /// Whether what has appeared at the goal is the copy itself, which somebody has looked up.
+    private func isCopyAtGoal(_ move: Move, _ etag: ETag?) -> Bool {
+        namespace.withLock { namespace in
+            namespace.child(move.newName, of: move.newParent)?.inode.state.withLock { state in
+                etag != nil && state.version?.etag == etag && !state.isLocal
+            } ?? false
+        }
+    }
+
+    /// An object under its new key.
+    private struct MovedObject: Sendable {
+        /// What a listing will tell of it.
+        var entry: KnownEntries.Version
+        /// The old key holds another version, which somebody else has stored since.
+        var leavesAnother: Bool
+    }
+
+    /// Copies an object to its new key and deletes the old one. Nil, and the old one stays, where another goal has appeared
+    /// meanwhile.
+    private func moveObject(_ move: Move, _ version: ObjectVersion, to key: ObjectKey, mayReplace: Bool)
+        async throws -> MovedObject?
     {
+        let inode = move.inode
+        // Not the version's own key: that of an open file whose unlink has failed is the one that its content is kept under.
+        let oldKey = try self.key(of: inode)
         let state = inode.state.withLock { $0 }
         let oldType = contentTypes.contentType(for: version.key)
         let newType = contentTypes.contentType(for: key)
@@ -139,7 +189,11 @@ extension BucketFileSystem {
             }
             throw error
         }
-        try await store.delete(version.key, if: .none)
+        // The next round copies once more, over what the file that has appeared may have stored. One that may not replace has
+        // made the name its own with the copy.
+        if mayReplace, !hasGoal(move), !isCopyAtGoal(move, stored.etag) { return nil }
+        let isDeleted = try await VersionDelete(store: store).delete(
+            ObjectVersion(key: oldKey, etag: version.etag, size: version.size))
         let new = ObjectVersion(key: key, etag: stored.etag, size: version.size)
         let lastModified = stored.date ?? Timestamp(seconds: options.clock.wall().seconds)
         inode.state.withLock { state in
@@ -150,6 +204,7 @@ extension BucketFileSystem {
             state.reader?.moved(to: new)
             _ = state.staged?.rebase(to: new)
         }
-        return .init(size: new.size, etag: new.etag, lastModified: lastModified)
+        return MovedObject(
+            entry: .init(size: new.size, etag: new.etag, lastModified: lastModified), leavesAnother: !isDeleted)
     }
 }

@@ -1,32 +1,48 @@
+internal import Logging
 internal import ObjectStore
 import Synchronization
 internal import SystemPackage
 
 /// `RENAME` of a directory with all that is below it.
 ///
-/// Every object is copied to its new key, many at once; when the last copy stands, the old keys are deleted, a thousand a
-/// request. At every instant each file is present under at least one name. A failed copy takes back what was copied and leaves
-/// the directory as it was. Requests: one LIST a thousand objects, one CopyObject an object, one DeleteObjects a thousand.
+/// Every object is copied to its new key, many at once; when the last copy stands, the old keys are deleted, each only while
+/// it holds the version that was copied. At every instant each file is present under at least one name. Nothing that stands
+/// under the new name is overwritten. A failed copy takes back what was copied and leaves the directory as it was. Requests:
+/// one LIST a thousand objects, and one more; one CopyObject and one DELETE an object. Where the store's DELETE honours no
+/// conditions, one LIST and one DeleteObjects a thousand instead of the DELETEs, which leaves a round trip in which another
+/// host's version is lost.
 ///
 /// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
 extension BucketFileSystem {
-    func renameDirectory(_ move: Move) async throws(Errno) {
+    /// Renames a directory. False, and nothing is renamed, where the goal is another one than was looked up.
+    func renameDirectory(_ move: Move) async throws(Errno) -> Bool {
         try await perform("rename") {
             try await self.treeShape.lock(exclusive: true)
             defer { self.treeShape.unlock(exclusive: true) }
             guard self.namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === move.inode }) else {
                 throw Errno.noSuchFileOrDirectory
             }
+            guard self.hasGoal(move) else { return false }
             let oldKey = try self.key(of: move.inode)
             let path = try self.path(of: move.newName, in: move.newParent)
             let newKey = self.keys.directoryKey(path)
             if let target = move.target { try await self.checkEmpty(target) }
             try await self.storeStreams(below: move.inode)
             try await self.keepDirectory(move.parent)
-            let copies = try await self.moveTree(
-                from: oldKey, to: newKey, directory: move.inode, isReplacing: move.target != nil)
-            self.noteMoved(move, from: oldKey, to: newKey, copies)
+            do {
+                let (copies, isLeft) = try await self.moveTree(move, from: oldKey, to: newKey)
+                self.noteMoved(move, from: oldKey, to: newKey, copies, leavesAnother: isLeft)
+            } catch is GoalChanged {
+                return false
+            }
+            return true
         }
+    }
+
+    /// Whether what has appeared at the goal is a directory: the copies themselves, which somebody has looked up, for no
+    /// directory is made here meanwhile.
+    private func isDirectoryAtGoal(_ move: Move) -> Bool {
+        namespace.withLock { $0.child(move.newName, of: move.newParent)?.inode.type == .directory }
     }
 
     /// Ends the uploads under way below a directory: they are bound to their keys.
@@ -37,39 +53,108 @@ extension BucketFileSystem {
         }
     }
 
-    /// Returns the ETags of the copies: that of an object uploaded in parts is another one than its source's.
-    private func moveTree(from old: ObjectKey, to new: ObjectKey, directory: Inode, isReplacing: Bool) async throws
-        -> CopiedKeys
+    /// Copies all that is below `old` and deletes it there. Returns the ETags of the copies (that of an object uploaded in
+    /// parts is another one than its source's), and whether something stays under the old name.
+    private func moveTree(_ move: Move, from old: ObjectKey, to new: ObjectKey) async throws
+        -> (copies: CopiedKeys, isLeft: Bool)
     {
         let copied = CopiedKeys()
-        // Objects that another host adds under the old name meanwhile are found by listing again; a few rounds are enough for
-        // all but somebody who keeps adding, and what he adds then simply stays under the old name.
-        for round in 0..<3 {
-            let found = try await listAll(below: old)
-            if found.isEmpty, round > 0 { break }
-            for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
-                throw Errno.fileNameTooLong
+        let directory = move.inode
+        let found = try await listAll(below: old)
+        for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
+            throw Errno.fileNameTooLong
+        }
+        let below = found.filter { $0.key != old }
+        let state = directory.state.withLock { $0 }
+        // The marker comes last: until all copies stand, an empty directory that is to be replaced stays as it is.
+        let (stored, metadata) = try await copyAll(
+            below, from: old, to: new, noting: copied, takingBack: move.target == nil ? [new] : []
+        ) {
+            guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
+            return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
+        }
+        try await deleteCopied(below, below: old)
+        directory.state.withLock { state in
+            state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
+            state.metadata = metadata
+        }
+        // Objects that another host has stored under the old name meanwhile are found by listing again; two rounds are enough
+        // for all but somebody who keeps storing, and what he stores then simply stays under the old name. So does what cannot
+        // be moved: the rename has been made.
+        do {
+            for _ in 0..<2 {
+                let late = try await listAll(below: old)
+                if late.isEmpty { return (copied, false) }
+                try await moveLate(late, from: old, to: new, noting: copied)
             }
-            let below = found.filter { $0.key != old }
-            if round > 0 {
-                try await copyAll(below, from: old, to: new, noting: copied) {}
-                try await deleteAll(found.map(\.key))
-                continue
-            }
-            let state = directory.state.withLock { $0 }
-            // The marker comes last: until all copies stand, an empty directory that is to be replaced stays as it is.
-            let (stored, metadata) = try await copyAll(
-                below, from: old, to: new, noting: copied, takingBack: isReplacing ? [] : [new]
-            ) {
-                try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
-            }
-            try await deleteAll(found.map(\.key) + [old])
-            directory.state.withLock { state in
-                state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
-                state.metadata = metadata
+            return (copied, try await !listAll(below: old).isEmpty)
+        } catch {
+            logger.warning("what was stored below \"\(old)\" during its rename stays there: \(error)")
+            return (copied, true)
+        }
+    }
+
+    /// Moves what has appeared under the old name since the copies: over the copy of its own earlier version, over nothing else.
+    private func moveLate(
+        _ found: [ListedObject], from old: ObjectKey, to new: ObjectKey, noting copied: CopiedKeys
+    ) async throws {
+        let movable = found.filter { object in
+            guard object.key != old, keys.fits(newPath(object.key, from: old, to: new)) else { return false }
+            return !Self.isMarker(object) || copied.copy(at: renamed(object.key, from: old, to: new)) == nil
+        }
+        let moved = Mutex<[ListedObject]>([])
+        try await forEach(movable) { object in
+            let destination = self.renamed(object.key, from: old, to: new)
+            do {
+                let earlier = copied.copy(at: destination)
+                let precondition = earlier.map { $0.etag.map { .matches($0) } ?? .none } ?? Precondition.absent
+                let etag = try await self.copyOne(object, to: destination, if: precondition)
+                copied.note(destination, from: object.etag, to: etag, size: object.size)
+                moved.withLock { $0.append(object) }
+            } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
+                // Changed or removed once more.
+            } catch Errno.directoryNotEmpty {
+                // Somebody has stored under the new name too.
             }
         }
-        return copied
+        try await deleteCopied(moved.withLock { $0 } + found.filter { Self.isMarker($0) }, below: old)
+    }
+
+    /// A directory's marker: it has no content that could be lost.
+    private static func isMarker(_ object: ListedObject) -> Bool { object.key.isDirectoryMarker && object.size == 0 }
+
+    /// Deletes what was copied, as far as it is still the version copied, and the directories that it was in with `prefix`
+    /// itself, whether they have markers or not: some stores keep directories of their own, which would stay in listings.
+    private func deleteCopied(_ objects: [ListedObject], below prefix: ObjectKey) async throws {
+        let files = objects.filter { !Self.isMarker($0) }
+        let contents = Set(files.map(\.key))
+        let directories = directories(above: objects.map(\.key), below: prefix, sparing: contents) + [prefix]
+        if store.features.conditionalDeletes {
+            let versions = files.map { ObjectVersion(key: $0.key, etag: $0.etag, size: $0.size) }
+            _ = try await VersionDelete(store: store).delete(versions, parallel: options.parallelCopies)
+            return try await deleteAll(directories)
+        }
+        let present = Dictionary(uniqueKeysWithValues: try await listAll(below: prefix).map { ($0.key, $0) })
+        try await deleteAll(files.filter { (present[$0.key] ?? $0) == $0 }.map(\.key) + directories)
+    }
+
+    /// The markers' keys of the directories that keys below `prefix` lie in, and of those that are keys themselves: the
+    /// deepest first, for a store with directories of its own removes none that is not empty.
+    private func directories(above keys: [ObjectKey], below prefix: ObjectKey, sparing contents: Set<ObjectKey>)
+        -> [ObjectKey]
+    {
+        var found: Set<ObjectKey> = []
+        for key in keys {
+            var rest = key.string.utf8[...]
+            while let slash = rest.lastIndex(of: UInt8(ascii: "/")) {
+                rest = rest[...slash]
+                guard rest.count > prefix.utf8Count, let name = String(rest), found.insert(ObjectKey(name)).inserted
+                else { break }
+                rest = rest.dropLast()
+            }
+        }
+        // A key that ends in a slash may hold content all the same.
+        return found.subtracting(contents).sorted(by: >)
     }
 
     private func newPath(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> String {
@@ -94,45 +179,73 @@ extension BucketFileSystem {
 
     /// Copies all objects, then runs `last`; where either fails, takes back what was copied and the keys `takingBack`.
     private func copyAll<T: Sendable>(
-        _ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey, noting all: CopiedKeys,
-        takingBack: [ObjectKey] = [],
+        _ objects: [ListedObject], from old: ObjectKey, to new: ObjectKey, noting copied: CopiedKeys,
+        takingBack: [ObjectKey],
         last: () async throws -> T
     ) async throws -> T {
-        let copied = CopiedKeys()
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                var next = 0
-                while next < objects.count {
-                    if next >= options.parallelCopies { try await group.next() }
-                    let object = objects[next]
-                    next += 1
-                    let destination = renamed(object.key, from: old, to: new)
-                    group.addTask {
-                        let etag = try await self.copyOne(object, to: destination)
-                        copied.note(destination, from: object.etag, to: etag)
-                        all.note(destination, from: object.etag, to: etag)
-                    }
+            try await forEach(objects) { object in
+                let destination = self.renamed(object.key, from: old, to: new)
+                do {
+                    let etag = try await self.copyOne(object, to: destination, if: .absent)
+                    copied.note(destination, from: object.etag, to: etag, size: object.size)
+                } catch let error as StoreError where error.isAmbiguous && error.kind != .preconditionFailed {
+                    // It may stand all the same: then it has the content of its source, and is taken back with the others.
+                    copied.note(destination, from: object.etag, to: object.etag, size: object.size)
+                    throw error
                 }
-                try await group.waitForAll()
             }
             return try await last()
         } catch {
-            let keys = copied.keys
-            // Taken back in a task of its own: the one at hand may have been interrupted.
-            await Task { try? await self.deleteAll(keys + takingBack) }.value
+            let versions = copied.versions
+            // Taken back in a task of its own: the one at hand may have been interrupted. What somebody has stored over a copy
+            // meanwhile stays.
+            await Task {
+                let files = versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }
+                _ = try? await VersionDelete(store: store).delete(files, parallel: options.parallelCopies)
+                try? await deleteAll(
+                    directories(above: versions.map(\.key), below: new, sparing: Set(files.map(\.key))) + takingBack)
+            }.value
             throw error
         }
     }
 
-    private func copyOne(_ object: ListedObject, to destination: ObjectKey) async throws -> ETag? {
+    /// Runs `body` for objects, as many at once as copies may be under way. The first failure ends it, once all that run have.
+    private func forEach(
+        _ objects: [ListedObject], _ body: @escaping @Sendable (ListedObject) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (index, object) in objects.enumerated() {
+                if index >= options.parallelCopies { try await group.next() }
+                group.addTask { try await body(object) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func copyOne(_ object: ListedObject, to destination: ObjectKey, if precondition: Precondition) async throws
+        -> ETag?
+    {
         let version = ObjectVersion(key: object.key, etag: object.etag, size: object.size)
+        // A store that keeps directories of its own has made this one with the first file copied into it.
+        let precondition = Self.isMarker(object) ? Precondition.none : precondition
         do throws(StoreError) {
-            return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination).etag
+            return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination, if: precondition).etag
         } catch {
-            guard object.key.isDirectoryMarker, object.size == 0, error.kind == .notFound else { throw error }
-            // Some stores list markers that they cannot copy: put a new one with the same headers.
-            let info = try await store.head(object.key)
-            return try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none).etag
+            if Self.isMarker(object), error.kind == .notFound {
+                // Some stores list markers that they cannot copy: put a new one with the same headers.
+                let info = try await store.head(object.key)
+                return try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none).etag
+            }
+            // Some stores take no condition with a copy.
+            if precondition != .none, error.kind == .notImplemented {
+                return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination).etag
+            }
+            // Either condition may have failed, the source's or the goal's: look which.
+            if precondition == .absent, error.kind == .preconditionFailed, try await headOrNil(destination) != nil {
+                throw Errno.directoryNotEmpty
+            }
+            throw error
         }
     }
 
@@ -146,14 +259,22 @@ extension BucketFileSystem {
     }
 
     /// The tree follows the bucket: every inode below has a new key.
-    private func noteMoved(_ move: Move, from old: ObjectKey, to new: ObjectKey, _ copies: CopiedKeys) {
+    private func noteMoved(
+        _ move: Move, from old: ObjectKey, to new: ObjectKey, _ copies: CopiedKeys, leavesAnother: Bool
+    ) {
         let now = options.clock.monotonic()
         namespace.withLock { namespace in
-            if let target = move.target {
-                target.state.withLock { $0.isUnlinked = true }
-            }
+            // What was made there since the last look counts as made before the rename, and is replaced.
+            let late = namespace.child(move.newName, of: move.newParent)?.inode
+            for inode in [move.target, late].compactMap({ $0 }) { inode.state.withLock { $0.isUnlinked = true } }
             namespace.move(move.inode.node, to: move.newName, in: move.newParent)
-            _ = namespace.updateDirectory(move.parent) { $0.noteRemoved(move.name, at: now) }
+            _ = namespace.updateDirectory(move.parent) { directory in
+                if leavesAnother {
+                    directory.noteLost(move.name, at: now)
+                } else {
+                    directory.noteRemoved(move.name, at: now)
+                }
+            }
             _ = namespace.updateDirectory(move.newParent) { $0.noteStored(move.newName, nil) }
             for node in namespace.subtree(of: move.inode.node) {
                 node.inode.state.withLock { state in
@@ -172,16 +293,24 @@ extension BucketFileSystem {
     }
 }
 
+/// Another goal has appeared while the copies were made.
+private struct GoalChanged: Error {}
+
 /// The copies that stand so far.
 private final class CopiedKeys: Sendable {
-    private let copies = Mutex<[ObjectKey: (source: ETag?, copy: ETag?)]>([:])
+    private let copies = Mutex<[ObjectKey: (source: ETag?, copy: ObjectVersion)]>([:])
 
-    var keys: [ObjectKey] { copies.withLock { Array($0.keys) } }
+    var versions: [ObjectVersion] { copies.withLock { $0.values.map(\.copy) } }
 
-    func note(_ key: ObjectKey, from source: ETag?, to copy: ETag?) { copies.withLock { $0[key] = (source, copy) } }
+    func note(_ key: ObjectKey, from source: ETag?, to copy: ETag?, size: Int64) {
+        copies.withLock { $0[key] = (source, ObjectVersion(key: key, etag: copy, size: size)) }
+    }
+
+    /// The copy under a key.
+    func copy(at key: ObjectKey) -> ObjectVersion? { copies.withLock { $0[key]?.copy } }
 
     /// The ETag of the copy of a version; nil where another version was copied.
     func etag(of key: ObjectKey, from source: ETag?) -> ETag? {
-        copies.withLock { copies in copies[key].flatMap { $0.source == source ? $0.copy : nil } }
+        copies.withLock { copies in copies[key].flatMap { $0.source == source ? $0.copy.etag : nil } }
     }
 }

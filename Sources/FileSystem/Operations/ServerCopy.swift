@@ -4,7 +4,8 @@ internal import ObjectStore
 ///
 /// Requests: one CopyObject up to the store's limit for one copy (5 GiB); above it a multipart upload of UploadPartCopy
 /// ranges, several at once, and a HEAD for the headers that have to be carried along. Under the condition that the source
-/// still is the version known.
+/// still is the version known. Where the condition on the goal fails after an answer that got lost, one or two HEADs more:
+/// what stands there may be the copy itself.
 struct ServerCopy: Sendable {
     /// The bucket.
     let store: any ObjectStore
@@ -18,6 +19,44 @@ struct ServerCopy: Sendable {
     func copy(
         _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
         if precondition: Precondition = .none
+    ) async throws(StoreError) -> StoredObject {
+        do throws(StoreError) {
+            return try await copyOnce(source, to: destination, metadata: metadata, if: precondition)
+        } catch {
+            guard precondition != .none, error.kind == .preconditionFailed, error.isAmbiguous,
+                let own = try await ownCopy(of: source, at: destination, metadata: metadata)
+            else { throw error }
+            return own
+        }
+    }
+
+    /// What stands at the goal, if it is a copy of the source: the same content under the same headers. The ETag of an object
+    /// that was uploaded in parts is another one than its copy's, so there the size and the headers, which hold the time to
+    /// the nanosecond, have to do.
+    private func ownCopy(
+        of source: ObjectVersion, at destination: ObjectKey, metadata: CopyRequest.Metadata
+    ) async throws(StoreError) -> StoredObject? {
+        do throws(StoreError) {
+            let copy = try await store.head(destination)
+            guard copy.size == source.size else { return nil }
+            let isFromParts = source.etag?.value.utf8.contains(UInt8(ascii: "-")) ?? true
+            guard isFromParts || copy.etag == source.etag else { return nil }
+            let headers: ObjectMetadata
+            switch metadata {
+            case .replace(let new): headers = new
+            case .keep: headers = try await store.head(source.key).metadata
+            }
+            guard copy.metadata.user == headers.user else { return nil }
+            return StoredObject(etag: copy.etag, versionID: copy.versionID, date: copy.lastModified)
+        } catch {
+            guard error.kind == .notFound else { throw error }
+            return nil
+        }
+    }
+
+    private func copyOnce(
+        _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata,
+        if precondition: Precondition
     ) async throws(StoreError) -> StoredObject {
         if source.size <= store.features.maximumPartSize {
             return try await store.copy(
