@@ -73,7 +73,11 @@ extension BucketFileSystem {
             guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
             return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
         }
+<<<<<<< HEAD
         try await deleteCopied(below, and: [old], below: old)
+=======
+        try await deleteCopied(below, below: old)
+>>>>>>> fixes
         directory.state.withLock { state in
             state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
             state.metadata = metadata
@@ -112,16 +116,26 @@ extension BucketFileSystem {
                 copied.note(destination, from: object.etag, to: etag, size: object.size)
                 moved.withLock { $0.append(object) }
             } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
+<<<<<<< HEAD
                 // Changed or removed once more, or somebody has stored under the new name too.
             }
         }
         let markers = found.filter { Self.isMarker($0) }.map(\.key)
         try await deleteCopied(moved.withLock { $0 }.filter { !Self.isMarker($0) }, and: markers, below: old)
+=======
+                // Changed or removed once more.
+            } catch Errno.directoryNotEmpty {
+                // Somebody has stored under the new name too.
+            }
+        }
+        try await deleteCopied(moved.withLock { $0 } + found.filter { Self.isMarker($0) }, below: old)
+>>>>>>> fixes
     }
 
     /// A directory's marker: it has no content that could be lost.
     private static func isMarker(_ object: ListedObject) -> Bool { object.key.isDirectoryMarker && object.size == 0 }
 
+<<<<<<< HEAD
     /// Deletes what was copied, as far as it is still the version copied, and markers.
     private func deleteCopied(_ objects: [ListedObject], and markers: [ObjectKey], below prefix: ObjectKey) async throws
     {
@@ -134,6 +148,40 @@ extension BucketFileSystem {
         }
         let present = Dictionary(uniqueKeysWithValues: try await listAll(below: prefix).map { ($0.key, $0) })
         try await deleteAll(files.filter { (present[$0.key] ?? $0) == $0 }.map(\.key) + markers)
+=======
+    /// Deletes what was copied, as far as it is still the version copied, and the directories that it was in with `prefix`
+    /// itself, whether they have markers or not: some stores keep directories of their own, which would stay in listings.
+    private func deleteCopied(_ objects: [ListedObject], below prefix: ObjectKey) async throws {
+        let files = objects.filter { !Self.isMarker($0) }
+        let contents = Set(files.map(\.key))
+        let directories = directories(above: objects.map(\.key), below: prefix, sparing: contents) + [prefix]
+        if store.features.conditionalDeletes {
+            let versions = files.map { ObjectVersion(key: $0.key, etag: $0.etag, size: $0.size) }
+            _ = try await VersionDelete(store: store).delete(versions, parallel: options.parallelCopies)
+            return try await deleteAll(directories)
+        }
+        let present = Dictionary(uniqueKeysWithValues: try await listAll(below: prefix).map { ($0.key, $0) })
+        try await deleteAll(files.filter { (present[$0.key] ?? $0) == $0 }.map(\.key) + directories)
+    }
+
+    /// The markers' keys of the directories that keys below `prefix` lie in, and of those that are keys themselves: the
+    /// deepest first, for a store with directories of its own removes none that is not empty.
+    private func directories(above keys: [ObjectKey], below prefix: ObjectKey, sparing contents: Set<ObjectKey>)
+        -> [ObjectKey]
+    {
+        var found: Set<ObjectKey> = []
+        for key in keys {
+            var rest = key.string.utf8[...]
+            while let slash = rest.lastIndex(of: UInt8(ascii: "/")) {
+                rest = rest[...slash]
+                guard rest.count > prefix.utf8Count, let name = String(rest), found.insert(ObjectKey(name)).inserted
+                else { break }
+                rest = rest.dropLast()
+            }
+        }
+        // A key that ends in a slash may hold content all the same.
+        return found.subtracting(contents).sorted(by: >)
+>>>>>>> fixes
     }
 
     private func newPath(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> String {
@@ -165,8 +213,19 @@ extension BucketFileSystem {
         do {
             try await forEach(objects) { object in
                 let destination = self.renamed(object.key, from: old, to: new)
+<<<<<<< HEAD
                 let etag = try await self.copyOne(object, to: destination, if: .absent)
                 copied.note(destination, from: object.etag, to: etag, size: object.size)
+=======
+                do {
+                    let etag = try await self.copyOne(object, to: destination, if: .absent)
+                    copied.note(destination, from: object.etag, to: etag, size: object.size)
+                } catch let error as StoreError where error.isAmbiguous && error.kind != .preconditionFailed {
+                    // It may stand all the same: then it has the content of its source, and is taken back with the others.
+                    copied.note(destination, from: object.etag, to: object.etag, size: object.size)
+                    throw error
+                }
+>>>>>>> fixes
             }
             return try await last()
         } catch {
@@ -174,10 +233,17 @@ extension BucketFileSystem {
             // Taken back in a task of its own: the one at hand may have been interrupted. What somebody has stored over a copy
             // meanwhile stays.
             await Task {
+<<<<<<< HEAD
                 _ = try? await VersionDelete(store: store).delete(
                     versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }, parallel: options.parallelCopies)
                 try? await deleteAll(
                     versions.filter { $0.key.isDirectoryMarker && $0.size == 0 }.map(\.key) + takingBack)
+=======
+                let files = versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }
+                _ = try? await VersionDelete(store: store).delete(files, parallel: options.parallelCopies)
+                try? await deleteAll(
+                    directories(above: versions.map(\.key), below: new, sparing: Set(files.map(\.key))) + takingBack)
+>>>>>>> fixes
             }.value
             throw error
         }

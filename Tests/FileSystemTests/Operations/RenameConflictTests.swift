@@ -96,6 +96,38 @@ import Testing
         #expect(bucket.text("d/g") == "mine")
     }
 
+    /// A copy was made, its answer lost for good: it is taken back with the others, and the next try finds nothing in its way.
+    @Test func aCopyOfWhichNobodyKnowsIsTakenBack() async throws {
+        let bucket = TestBucket()
+        for key in ["d/f", "d/g", "d/h"] { bucket.store.insert(ObjectKey(key), Array(key.utf8)) }
+        let faulty = FaultyStore(bucket.store, [.init(.after(.timedOut), on: .copy, key: "e/g")])
+        let mount = bucket.mount(through: faulty)
+        #expect(try await mount.list("") == ["d"])
+        await #expect(throws: Errno.timedOut) { try await mount.rename("d", to: "e") }
+        #expect(bucket.store.allKeys == ["d/f", "d/g", "d/h"])
+        try await mount.rename("d", to: "e")
+        #expect(bucket.store.allKeys == ["e/", "e/f", "e/g", "e/h"])
+    }
+
+    /// What is stored under both names during the rename stays under both, and what else has come is moved.
+    @Test func whatStandsUnderBothNamesStays() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("d/f", Self.mine)
+        let store = bucket.store
+        let between = InterveningStore(store) { _ in
+        } after: { request in
+            guard request.operation == .copy, request.key == "e/f" else { return }
+            store.insert("d/g", Self.mine)
+            store.insert("d/h", Self.mine)
+            store.insert("e/g", Self.theirs)
+        }
+        let mount = bucket.mount(through: between)
+        try await mount.rename("d", to: "e")
+        #expect(store.allKeys == ["d/g", "e/", "e/f", "e/g", "e/h"])
+        #expect(bucket.text("d/g") == "mine" && bucket.text("e/g") == "theirs")
+        #expect(try await mount.list("") == ["d", "e"])
+    }
+
     /// The copy was made, its answer lost, and its repetition meets what the first one made.
     @Test(arguments: [false, true]) func aCopyMadeTwiceIsOwn(isFromParts: Bool) async throws {
         let bucket = TestBucket()
