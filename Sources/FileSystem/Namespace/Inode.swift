@@ -61,6 +61,21 @@ final class Inode: Sendable {
         var isLocal: Bool { hasUnstoredAttributes || (staged?.isDirty ?? false) || isUnlinked || isNeverStored }
         /// A file that exists only here so far.
         var isNeverStored: Bool { version == nil && attributes.type != .directory }
+        /// Drops the staging that nobody writes to and that holds nothing unstored. A file without a name is never stored: its
+        /// staging is its content, as long as somebody has it open.
+        mutating func dropStaged() {
+            guard let staged, writers == 0, !isDirty, !(isUnlinked && handles > 0) else { return }
+            size = staged.size
+            self.staged = nil
+        }
+
+        /// Drops the reader when the last handle is closed, and returns it. Whoever opens the file next may meet another version.
+        @discardableResult mutating func dropReader() -> ObjectReader? {
+            defer { reader = nil }
+            hasServedReads = false
+            return reader
+        }
+
         /// Whether there is something to commit.
         var isDirty: Bool { !isUnlinked && attributes.type != .directory && (isNeverStored || isLocal) }
     }

@@ -143,18 +143,9 @@ extension BucketFileSystem {
             state.handles -= 1
             if file.staged != nil {
                 state.writers -= 1
-                if state.writers == 0, !state.isDirty {
-                    if let staged = state.staged { state.size = staged.size }
-                    state.staged = nil
-                }
+                state.dropStaged()
             }
-            defer {
-                if state.handles == 0 {
-                    state.reader = nil
-                    state.hasServedReads = false
-                }
-            }
-            return state.reader
+            return state.handles == 0 ? state.dropReader() : state.reader
         }
         reader?.close(file.stream)
         namespace.withLock { $0.reap(file.inode.node) }

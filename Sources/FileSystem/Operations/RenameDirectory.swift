@@ -73,11 +73,7 @@ extension BucketFileSystem {
             guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
             return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
         }
-<<<<<<< HEAD
-        try await deleteCopied(below, and: [old], below: old)
-=======
         try await deleteCopied(below, below: old)
->>>>>>> fixes
         directory.state.withLock { state in
             state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
             state.metadata = metadata
@@ -116,39 +112,17 @@ extension BucketFileSystem {
                 copied.note(destination, from: object.etag, to: etag, size: object.size)
                 moved.withLock { $0.append(object) }
             } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
-<<<<<<< HEAD
-                // Changed or removed once more, or somebody has stored under the new name too.
-            }
-        }
-        let markers = found.filter { Self.isMarker($0) }.map(\.key)
-        try await deleteCopied(moved.withLock { $0 }.filter { !Self.isMarker($0) }, and: markers, below: old)
-=======
                 // Changed or removed once more.
             } catch Errno.directoryNotEmpty {
                 // Somebody has stored under the new name too.
             }
         }
         try await deleteCopied(moved.withLock { $0 } + found.filter { Self.isMarker($0) }, below: old)
->>>>>>> fixes
     }
 
     /// A directory's marker: it has no content that could be lost.
     private static func isMarker(_ object: ListedObject) -> Bool { object.key.isDirectoryMarker && object.size == 0 }
 
-<<<<<<< HEAD
-    /// Deletes what was copied, as far as it is still the version copied, and markers.
-    private func deleteCopied(_ objects: [ListedObject], and markers: [ObjectKey], below prefix: ObjectKey) async throws
-    {
-        let files = objects.filter { !Self.isMarker($0) }
-        let markers = objects.filter { Self.isMarker($0) }.map(\.key) + markers
-        if store.features.conditionalDeletes {
-            let versions = files.map { ObjectVersion(key: $0.key, etag: $0.etag, size: $0.size) }
-            _ = try await VersionDelete(store: store).delete(versions, parallel: options.parallelCopies)
-            return try await deleteAll(markers)
-        }
-        let present = Dictionary(uniqueKeysWithValues: try await listAll(below: prefix).map { ($0.key, $0) })
-        try await deleteAll(files.filter { (present[$0.key] ?? $0) == $0 }.map(\.key) + markers)
-=======
     /// Deletes what was copied, as far as it is still the version copied, and the directories that it was in with `prefix`
     /// itself, whether they have markers or not: some stores keep directories of their own, which would stay in listings.
     private func deleteCopied(_ objects: [ListedObject], below prefix: ObjectKey) async throws {
@@ -181,7 +155,6 @@ extension BucketFileSystem {
         }
         // A key that ends in a slash may hold content all the same.
         return found.subtracting(contents).sorted(by: >)
->>>>>>> fixes
     }
 
     private func newPath(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> String {
@@ -213,10 +186,6 @@ extension BucketFileSystem {
         do {
             try await forEach(objects) { object in
                 let destination = self.renamed(object.key, from: old, to: new)
-<<<<<<< HEAD
-                let etag = try await self.copyOne(object, to: destination, if: .absent)
-                copied.note(destination, from: object.etag, to: etag, size: object.size)
-=======
                 do {
                     let etag = try await self.copyOne(object, to: destination, if: .absent)
                     copied.note(destination, from: object.etag, to: etag, size: object.size)
@@ -225,7 +194,6 @@ extension BucketFileSystem {
                     copied.note(destination, from: object.etag, to: object.etag, size: object.size)
                     throw error
                 }
->>>>>>> fixes
             }
             return try await last()
         } catch {
@@ -233,17 +201,10 @@ extension BucketFileSystem {
             // Taken back in a task of its own: the one at hand may have been interrupted. What somebody has stored over a copy
             // meanwhile stays.
             await Task {
-<<<<<<< HEAD
-                _ = try? await VersionDelete(store: store).delete(
-                    versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }, parallel: options.parallelCopies)
-                try? await deleteAll(
-                    versions.filter { $0.key.isDirectoryMarker && $0.size == 0 }.map(\.key) + takingBack)
-=======
                 let files = versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }
                 _ = try? await VersionDelete(store: store).delete(files, parallel: options.parallelCopies)
                 try? await deleteAll(
                     directories(above: versions.map(\.key), below: new, sparing: Set(files.map(\.key))) + takingBack)
->>>>>>> fixes
             }.value
             throw error
         }

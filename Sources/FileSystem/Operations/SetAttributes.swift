@@ -64,14 +64,8 @@ extension BucketFileSystem {
         inode.state.withLock { state in
             state.handles -= 1
             state.writers -= 1
-            if state.writers == 0, !state.isDirty {
-                state.size = staged.size
-                state.staged = nil
-            }
-            if state.handles == 0 {
-                state.reader = nil
-                state.hasServedReads = false
-            }
+            state.dropStaged()
+            if state.handles == 0 { state.dropReader() }
         }
         if let failure { throw failure }
     }
