@@ -1,0 +1,4 @@
+// Linked into every program that packaging/sanitize builds for AddressSanitizer, and into no other. Options are compiled in,
+// not given by the environment, because some tests start programs with a cleared one.
+
+const char *__asan_default_options(void) { return "detect_leaks=1:strict_string_checks=1"; }
