@@ -226,7 +226,7 @@ import Testing
         #expect(server.connectionCount == 2)
     }
 
-    @Test("a mutation that got no answer leaves its mark on the final error") func ambiguous() async {
+    @Test("a mutation that got no answer leaves its mark on the final error") func ambiguous() async throws {
         let server = ScriptedServer { number, _ in
             number == 0
                 ? [.close]
@@ -240,7 +240,7 @@ import Testing
         }
         #expect(thrown?.kind == .preconditionFailed)
         #expect(thrown?.isAmbiguous == true)
-        #expect(server.requests.count == 2)
+        try #require(server.requests.count == 2)
         #expect(server.requests[1].body == patterned(1000))
     }
 

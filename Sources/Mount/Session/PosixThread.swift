@@ -1,12 +1,16 @@
 import CFuse
 import Glibc
+import Synchronization
 import SystemPackage
 
 /// A thread of our own: libfuse's blocking calls have no place on Swift's cooperative pool.
 ///
 /// All signals but the one that `wake` sends are blocked in it, so that signals for the process reach ``SignalSource``.
+///
+/// Whoever lets go of it without having joined it leaves the thread to itself: it runs on, and its stack goes with its end.
 final class PosixThread: Sendable {
     private let handle: pthread_t
+    private let isJoined = Atomic<Bool>(false)
 
     /// Interrupts a blocking system call. A real-time signal far from both ends, which glibc and other libraries use.
     private static let wakeSignal = __libc_current_sigrtmin() + 7
@@ -65,11 +69,19 @@ final class PosixThread: Sendable {
         self.handle = handle
     }
 
+    deinit {
+        // A thread that is neither joined nor detached keeps its stack for ever: see pthread_detach(3).
+        if !isJoined.load(ordering: .relaxed) { pthread_detach(handle) }
+    }
+
     /// Makes the system call that the thread is in, if any, return `EINTR`. Not to be called after `join`.
     func wake() { pthread_kill(handle, Self.wakeSignal) }
 
     /// Waits for the thread's end. Exactly once.
-    func join() { pthread_join(handle, nil) }
+    func join() {
+        pthread_join(handle, nil)
+        isJoined.store(true, ordering: .relaxed)
+    }
 
     /// Waits for the thread's end for at most `nanoseconds`. True where it ended: do not join again.
     func join(within nanoseconds: Int64) -> Bool {
@@ -78,6 +90,8 @@ final class PosixThread: Sendable {
         let sum = Int64(deadline.tv_nsec) + nanoseconds
         deadline.tv_sec += Int(sum / 1_000_000_000)
         deadline.tv_nsec = Int(sum % 1_000_000_000)
-        return pthread_timedjoin_np(handle, nil, &deadline) == 0
+        guard pthread_timedjoin_np(handle, nil, &deadline) == 0 else { return false }
+        isJoined.store(true, ordering: .relaxed)
+        return true
     }
 }

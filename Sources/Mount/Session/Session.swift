@@ -7,9 +7,8 @@ import SystemPackage
 
 /// libfuse's session: the mount as the kernel has it, and the descriptor that its requests come from.
 ///
-/// Made mounted; `destroy` frees it. `fuse_session_unmount` is not used: it closes the descriptor while threads read from
-/// it, and unmounts by path whatever lies on top there, even when our mount is gone already. That costs libfuse's copy of the
-/// path, a few bytes a mount.
+/// Made mounted; `destroy` frees it. `fuse_session_unmount` is not used to unmount: it closes the descriptor while threads
+/// read from it, and unmounts by path whatever lies on top there.
 final class Session: Sendable {
     nonisolated(unsafe) let raw: OpaquePointer
 
@@ -64,5 +63,12 @@ final class Session: Sendable {
 
     /// Frees the session and closes its descriptor, by which the kernel ends all requests that are still open. Nobody may use
     /// it any more.
-    func destroy() { fuse_session_destroy(raw) }
+    func destroy() {
+        // libfuse's copy of the path is freed by fuse_session_unmount alone. Once the kernel has ended the connection, which
+        // poll(2) tells by POLLERR, that does nothing else but close the descriptor. A mount that was detached while in use
+        // is still connected; there the copy stays, as whatever is mounted at that path by now is not ours.
+        var device = pollfd(fd: fuse_session_fd(raw), events: 0, revents: 0)
+        if poll(&device, 1, 0) == 1, device.revents & Int16(POLLERR) != 0 { fuse_session_unmount(raw) }
+        fuse_session_destroy(raw)
+    }
 }
