@@ -40,7 +40,8 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="measurements of each (default 3)")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="size of the large file in MiB (default 1024)")
     parser.add_argument("--round-trip", type=float, default=20, metavar="MS", help="of the link in ms (default 20)")
-    parser.add_argument("--only", metavar="WORK", action="append", default=[], help="read, write, create, list, small")
+    parser.add_argument("--only", metavar="WORK", action="append", default=[],
+                        help="read, write, create, exclusive, list, small")
     parser.add_argument("--subjects", metavar="NAME", action="append", default=[], help="pail, s3fs, s3fs-tuned")
     parser.add_argument("--lines", metavar="LINE", action="append", default=[], choices=["direct", "link"],
                         help="direct, link (default: both)")

@@ -61,17 +61,19 @@ def works(size_mib):
             os.close(handle)
         return timed(work)
 
-    def create(mount):
-        directory = os.path.join(mount, "new")
-        os.makedirs(directory, exist_ok=True)
-        data = _RANDOM[:4096]
+    def creating(flag):
+        def create(mount):
+            directory = os.path.join(mount, "new")
+            os.makedirs(directory, exist_ok=True)
+            data = _RANDOM[:4096]
 
-        def work():
-            for number in range(200):
-                handle = os.open(os.path.join(directory, f"file-{number:04}"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-                os.write(handle, data)
-                os.close(handle)
-        return timed(work)
+            def work():
+                for number in range(200):
+                    handle = os.open(os.path.join(directory, f"file-{number:04}"), os.O_WRONLY | os.O_CREAT | flag, 0o644)
+                    os.write(handle, data)
+                    os.close(handle)
+            return timed(work)
+        return create
 
     # The headers that s3fs writes: what it and Pail look for in a HEAD.
     posix = {"x-amz-meta-mode": "33188", "x-amz-meta-uid": "0", "x-amz-meta-gid": "0", "x-amz-meta-mtime": "1700000000",
@@ -106,7 +108,11 @@ def works(size_mib):
         Work("read", f"read {size_mib} MiB", prepare_read, read),
         Work("write", f"write {size_mib} MiB, fsync, close", lambda client: None, write,
              lambda client: client.request("DELETE", "large/written")),
-        Work("create", "200 new files of 4 KiB", lambda client: None, create, lambda client: client.delete_all("new/")),
+        Work("create", "200 new files of 4 KiB", lambda client: None, creating(os.O_TRUNC),
+             lambda client: client.delete_all("new/")),
+        # As cp and tar make them: on Pail one more PUT each, so that nobody else makes the same name.
+        Work("exclusive", "the same by O_EXCL", lambda client: None, creating(os.O_EXCL),
+             lambda client: client.delete_all("new/")),
         Work("list", "ls -l of 2,000 objects", prepare_list, list_),
         Work("small", "read 200 files of 4 KiB", prepare_small, small),
     ]
