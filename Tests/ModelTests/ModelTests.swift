@@ -25,6 +25,16 @@ import Testing
         }
     }
 
+    /// Files stay open over other operations: two handles on one file, and files that lose their name meanwhile.
+    @Test(arguments: ["s3", "seaweedfs"]) func openFiles(store kind: String) async throws {
+        for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.sequences) {
+            let run = ModelRun(seed: seed, store: kind, mounts: 1, withHandles: true)
+            let difference = await run.run(length: Self.length)
+            #expect(difference == nil, "seed \(seed): \(difference ?? "")")
+            if difference != nil { return }
+        }
+    }
+
     @Test func twoMounts() async throws {
         for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.sequences) {
             let run = ModelRun(seed: seed, store: "s3", mounts: 2)
@@ -47,10 +57,12 @@ struct ModelRun {
     let seed: UInt64
     let store: InMemoryStore
     let mounts: Int
+    let withHandles: Bool
 
-    init(seed: UInt64, store kind: String, mounts: Int) {
+    init(seed: UInt64, store kind: String, mounts: Int, withHandles: Bool = false) {
         self.seed = seed
         self.mounts = mounts
+        self.withHandles = withHandles
         let options: InMemoryStore.Options = kind == "s3" ? .s3 : .seaweedFS
         // Parts of 64 bytes, so that files of a few hundred are multipart uploads with copied parts.
         store = InMemoryStore(options: options.with(minimumPartSize: 64))
@@ -73,21 +85,41 @@ struct ModelRun {
         var random = SplitMix64(seed: seed)
         var model = ReferenceModel()
         var drivers = (0..<mounts).map { _ in mount() }
+        var slots: [Int: HandleOperation.Slot] = [:]
         for step in 0..<length {
-            if mounts == 1, Int.random(in: 0..<40, using: &random) == 0 { drivers = [mount()] }
-            let operation = RandomOperation.random(&random)
+            if mounts == 1, Int.random(in: 0..<40, using: &random) == 0 {
+                if let difference = await close(&slots, drivers[0], &model) {
+                    return "before step \(step): \(difference)"
+                }
+                drivers = [mount()]
+            }
+            let operation = RandomOperation.random(&random, withHandles: withHandles)
             let driver = drivers[Int.random(in: 0..<mounts, using: &random)]
             let expected = operation.perform(on: &model)
-            let actual = await operation.perform(on: driver)
+            let actual = await operation.perform(on: driver, &slots)
             if actual != expected { return "step \(step), \(operation): \(actual) instead of \(expected)" }
             if step % 20 == 19, let difference = await compare(model, drivers[step / 20 % mounts]) {
                 return "after step \(step), \(operation): \(difference)"
             }
         }
+        if let difference = await close(&slots, drivers[0], &model) { return "at the end: \(difference)" }
         if let difference = await compare(model, mount()) { return "after remount: \(difference)" }
         if !store.uploadsUnderWay.isEmpty { return "\(store.uploadsUnderWay.count) uploads are left" }
         let left = store.allKeys.filter { $0.hasPrefix(".pail/unlinked") }
         return left.isEmpty ? nil : "left behind: \(left)"
+    }
+
+    /// Closes what is open.
+    private func close(
+        _ slots: inout [Int: HandleOperation.Slot], _ driver: FileSystemDriver, _ model: inout ReferenceModel
+    ) async -> String? {
+        for slot in slots.keys.sorted() {
+            let operation = RandomOperation.handle(.close(slot: slot))
+            let expected = operation.perform(on: &model)
+            let actual = await operation.perform(on: driver, &slots)
+            if actual != expected { return "\(operation): \(actual) instead of \(expected)" }
+        }
+        return nil
     }
 
     /// Walks the whole tree and compares everything.

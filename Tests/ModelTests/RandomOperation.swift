@@ -23,6 +23,7 @@ enum RandomOperation: CustomStringConvertible {
     case setExtended(String, String, [UInt8])
     case removeExtended(String, String)
     case list(String)
+    case handle(HandleOperation)
 
     var description: String {
         switch self {
@@ -44,12 +45,16 @@ enum RandomOperation: CustomStringConvertible {
         case .setExtended(let path, let name, let value): "setxattr \(path) \(name) \(value.count)"
         case .removeExtended(let path, let name): "removexattr \(path) \(name)"
         case .list(let path): "list \(path)"
+        case .handle(let operation): "\(operation)"
         }
     }
 
     /// A random operation over few names, so that they meet.
-    static func random(_ random: inout SplitMix64) -> RandomOperation {
+    static func random(_ random: inout SplitMix64, withHandles: Bool) -> RandomOperation {
         let path = Self.path(&random)
+        if withHandles, Bool.random(using: &random) {
+            return .handle(.random(&random, path: path, bytes: bytes(&random)))
+        }
         switch UInt64.random(in: 0..<30, using: &random) {
         case 0...4:
             return .store(path, Self.bytes(&random), permissions: [0o644, 0o600, 0o755].randomElement(using: &random)!)
@@ -151,6 +156,7 @@ enum RandomOperation: CustomStringConvertible {
             case .list(let path):
                 guard try model.find(path).isDirectory else { throw .notDirectory }
                 return .names(model.children(of: path).map { String($0.split(separator: "/").last!) })
+            case .handle(let operation): return try operation.perform(on: &model)
             }
             return .done
         } catch {
@@ -160,7 +166,7 @@ enum RandomOperation: CustomStringConvertible {
 
     // MARK: On the file system
 
-    func perform(on driver: FileSystemDriver) async -> Outcome {
+    func perform(on driver: FileSystemDriver, _ slots: inout [Int: HandleOperation.Slot]) async -> Outcome {
         do throws(Errno) {
             switch self {
             case .store(let path, let bytes, let permissions):
@@ -244,6 +250,7 @@ enum RandomOperation: CustomStringConvertible {
                     try await driver.fileSystem.removeExtendedAttribute(name, of: node, by: driver.caller)
                 }
             case .list(let path): return .names(try await driver.list(path))
+            case .handle(let operation): return try await operation.perform(on: driver, &slots)
             }
             return .done
         } catch {

@@ -1,3 +1,4 @@
+import FileSystem
 import SystemPackage
 
 /// What a local file system would do: a tree in memory that the file system over a bucket is compared with.
@@ -18,9 +19,23 @@ struct ReferenceModel {
         var group: UInt32 = 0
         var modified: Int64?
         var extended: [String: [UInt8]] = [:]
+        /// Which file it is, wherever it goes.
+        var identity = 0
 
         var isDirectory: Bool { kind == .directory }
     }
+
+    /// A file that a program has open.
+    struct OpenHandle: Equatable {
+        let identity: Int
+        let flags: OpenFlags
+    }
+
+    /// The open files by slot.
+    private(set) var handles: [Int: OpenHandle] = [:]
+    /// Files that are open and have no name any more, by identity.
+    private var orphans: [Int: Node] = [:]
+    private var nextIdentity = 1
 
     /// All nodes by path; the root is "".
     private(set) var nodes: [String: Node] = ["": Node(kind: .directory, permissions: 0o755)]
@@ -64,7 +79,15 @@ struct ReferenceModel {
             node.group = parent.group
             if node.isDirectory { node.permissions |= 0o2000 }
         }
+        node.identity = nextIdentity
+        nextIdentity += 1
         nodes[path] = node
+    }
+
+    /// Takes a node's name away; it stays for those who have it open.
+    private mutating func remove(_ path: String) {
+        guard let node = nodes.removeValue(forKey: path) else { return }
+        if handles.values.contains(where: { $0.identity == node.identity }) { orphans[node.identity] = node }
     }
 
     /// open(O_CREAT|O_TRUNC), write, close.
@@ -103,7 +126,7 @@ struct ReferenceModel {
 
     mutating func unlink(_ path: String) throws(Errno) {
         guard !(try find(path)).isDirectory else { throw .isDirectory }
-        nodes[path] = nil
+        remove(path)
     }
 
     mutating func removeDirectory(_ path: String) throws(Errno) {
@@ -122,11 +145,62 @@ struct ReferenceModel {
             if source.isDirectory, !target.isDirectory { throw .notDirectory }
             if !source.isDirectory, target.isDirectory { throw .isDirectory }
             if target.isDirectory, !children(of: to).isEmpty { throw .directoryNotEmpty }
-            nodes[to] = nil
+            remove(to)
         }
         for (path, node) in nodes where path == from || path.hasPrefix(from + "/") {
             nodes[path] = nil
             nodes[to + path.dropFirst(from.count)] = node
         }
+    }
+
+    // MARK: Open files
+
+    /// open(2) of a regular file into a slot.
+    mutating func open(_ path: String, _ flags: OpenFlags, slot: Int) throws(Errno) {
+        _ = try find(Self.parent(of: path))
+        try checkParent(of: path)
+        if nodes[path] == nil {
+            guard flags.contains(.create) else { throw .noSuchFileOrDirectory }
+            add(path, Node(kind: .file([]), permissions: 0o644))
+        } else {
+            if flags.contains(.create), flags.contains(.exclusive) { throw .fileExists }
+            try edit(path) { if flags.contains(.truncate) { $0 = [] } }
+            if flags.contains(.truncate) { nodes[path]?.modified = nil }
+        }
+        guard let node = nodes[path] else { throw .noSuchFileOrDirectory }
+        handles[slot] = OpenHandle(identity: node.identity, flags: flags)
+    }
+
+    /// How a slot was opened.
+    func flags(of slot: Int) throws(Errno) -> OpenFlags {
+        guard let handle = handles[slot] else { throw .badFileDescriptor }
+        return handle.flags
+    }
+
+    /// The bytes of a slot's file.
+    func content(of slot: Int) throws(Errno) -> [UInt8] {
+        guard let handle = handles[slot] else { throw .badFileDescriptor }
+        let node = orphans[handle.identity] ?? nodes.values.first { $0.identity == handle.identity }
+        guard case .file(let bytes) = node?.kind else { throw .badFileDescriptor }
+        return bytes
+    }
+
+    /// Changes the bytes of a slot's file.
+    mutating func editOpen(_ slot: Int, _ body: (inout [UInt8]) -> Void) throws(Errno) {
+        var bytes = try content(of: slot)
+        guard let identity = handles[slot]?.identity else { throw .badFileDescriptor }
+        body(&bytes)
+        if let path = nodes.first(where: { $0.value.identity == identity })?.key {
+            nodes[path]?.kind = .file(bytes)
+            nodes[path]?.modified = nil
+        } else {
+            orphans[identity]?.kind = .file(bytes)
+        }
+    }
+
+    /// close(2).
+    mutating func close(_ slot: Int) throws(Errno) {
+        guard let handle = handles.removeValue(forKey: slot) else { throw .badFileDescriptor }
+        if !handles.values.contains(where: { $0.identity == handle.identity }) { orphans[handle.identity] = nil }
     }
 }

@@ -236,6 +236,7 @@ import Testing
         }
         let mount = bucket.mount(through: between)
         mounts.update { $0 = mount }
+        defer { mounts.update { $0 = nil } }  // The store holds the steps, and the mount the store.
         #expect(try await mount.list("") == ["a"])
         try await mount.rename("a", to: "b")
         let handle = try #require(made.value)
@@ -261,6 +262,7 @@ import Testing
         }
         let mount = bucket.mount(through: between)
         mounts.update { $0 = mount }
+        defer { mounts.update { $0 = nil } }  // The store holds the steps, and the mount the store.
         #expect(try await mount.list("") == ["d"])
         await #expect(throws: Errno.notDirectory) { try await mount.rename("d", to: "e") }
         let handle = try #require(made.value)
@@ -286,6 +288,7 @@ import Testing
         }
         let mount = bucket.mount(through: between)
         mounts.update { $0 = mount }
+        defer { mounts.update { $0 = nil } }  // The store holds the steps, and the mount the store.
         try await mount.rename("a", to: "b")
         #expect(copies.value == 1 && held.value.count == 1)
         #expect(bucket.store.allKeys == (isDirectory ? ["b/", "b/f"] : ["b"]))
