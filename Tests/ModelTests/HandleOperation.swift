@@ -39,8 +39,8 @@ enum HandleOperation: CustomStringConvertible {
         switch Int.random(in: 0..<14, using: &random) {
         case 0...3:
             let flags: [OpenFlags] = [
-                [], .readWrite, [.writeOnly, .append], [.readWrite, .create], [.writeOnly, .create, .truncate],
-                [.readWrite, .create, .exclusive],
+                [], .readWrite, [.writeOnly, .append], [.readWrite, .create], [.readWrite, .create],
+                [.writeOnly, .create, .truncate], [.readWrite, .create, .truncate], [.readWrite, .create, .exclusive],
             ]
             return .open(slot: slot, path, flags.randomElement(using: &random)!)
         case 4...6: return .write(slot: slot, at: Int.random(in: 0..<400, using: &random), bytes)

@@ -10,7 +10,7 @@ import Testing
 /// Random operations on the file system over a bucket in memory, compared with what a local file system would do.
 ///
 /// The seed of each sequence is printed when it fails: `PAIL_MODEL_SEED=n PAIL_MODEL_SEQUENCES=1 swift test --filter ModelTests`
-/// repeats it. `PAIL_MODEL_SEQUENCES` sets how many are run.
+/// repeats it, and `PAIL_MODEL_TRACE=1` prints its steps. `PAIL_MODEL_SEQUENCES` sets how many are run.
 @Suite struct ModelTests {
     static let sequences = Environment.number("PAIL_MODEL_SEQUENCES") ?? 60
     static let firstSeed = UInt64(Environment.number("PAIL_MODEL_SEED") ?? 1)
@@ -54,6 +54,8 @@ enum Environment {
 
 /// One sequence of operations.
 struct ModelRun {
+    /// `PAIL_MODEL_TRACE=1` prints each step.
+    private static let isTraced = Environment.number("PAIL_MODEL_TRACE") == 1
     let seed: UInt64
     let store: InMemoryStore
     let mounts: Int
@@ -97,6 +99,7 @@ struct ModelRun {
             let driver = drivers[Int.random(in: 0..<mounts, using: &random)]
             let expected = operation.perform(on: &model)
             let actual = await operation.perform(on: driver, &slots)
+            if Self.isTraced { print("step \(step), \(operation): \(actual)") }
             if actual != expected { return "step \(step), \(operation): \(actual) instead of \(expected)" }
             if step % 20 == 19, let difference = await compare(model, drivers[step / 20 % mounts]) {
                 return "after step \(step), \(operation): \(difference)"

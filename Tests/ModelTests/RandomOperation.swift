@@ -51,7 +51,8 @@ enum RandomOperation: CustomStringConvertible {
 
     /// A random operation over few names, so that they meet.
     static func random(_ random: inout SplitMix64, withHandles: Bool) -> RandomOperation {
-        let path = Self.path(&random)
+        // Open files are to be renamed, replaced and removed: so few names that they meet at once.
+        let path = withHandles ? ["a", "b", "d", "d/a"].randomElement(using: &random)! : Self.path(&random)
         if withHandles, Bool.random(using: &random) {
             return .handle(.random(&random, path: path, bytes: bytes(&random)))
         }
@@ -68,7 +69,9 @@ enum RandomOperation: CustomStringConvertible {
         case 19: return .createExclusively(path)
         case 20...21: return .unlink(path)
         case 22: return .removeDirectory(path)
-        case 23...25: return .rename(path, Self.path(&random))
+        case 23...25:
+            let goal = withHandles ? ["a", "b", "d/a"].randomElement(using: &random)! : Self.path(&random)
+            return .rename(path, goal)
         case 26: return .chmod(path, UInt32.random(in: 0...0o7777, using: &random))
         case 27:
             return Bool.random(using: &random)

@@ -210,14 +210,16 @@ extension BucketFileSystem {
         return low < entries.count && !entries[low].isDirectory && entries[low].name == name
     }
 
-    /// Adds what exists only here so far, behind the listing.
+    /// Adds what exists only here so far, behind the listing. A name may be in both: an unstored file was renamed over a stored
+    /// one, which stays on the bucket until the first commit.
     private func appendUnstored(
         to state: inout DirectoryStream.State, _ directory: Inode, _ namespace: borrowing Namespace
     ) {
         guard let children = namespace[directory.node]?.directory?.children else { return }
+        let listed = state.entries
         for (name, id) in children {
             guard let inode = namespace[id]?.inode,
-                inode.state.withLock({ $0.isNeverStored && !$0.isUnlinked })
+                inode.state.withLock({ $0.isNeverStored && !$0.isUnlinked }), !Self.contains(file: name, in: listed)
             else { continue }
             state.entries.append(
                 .init(name: name, object: .init(size: 0, etag: nil, lastModified: mountedAt)))
