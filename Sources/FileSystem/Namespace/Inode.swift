@@ -24,6 +24,9 @@ final class Inode: Sendable {
         var metadata = ObjectMetadata()
         /// The content that the bucket holds; nil while nothing is stored, and for directories without a marker.
         var version: ObjectVersion?
+        /// What the bucket still holds under the name of a file that was never stored: the version that a rename has replaced,
+        /// which stays until the first commit overwrites it. Who removes or renames the file removes that too.
+        var covered: ObjectVersion?
         /// When the store took that content.
         var lastModified: Timestamp?
         /// When the store's answer that this rests on was asked for.

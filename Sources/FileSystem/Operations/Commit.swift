@@ -113,6 +113,7 @@ extension BucketFileSystem {
             let metadata = result.metadata ?? state.metadata
             let wasSet = state.hasUnstoredAttributes
             state.version = version
+            state.covered = nil
             state.size = version.size
             state.lastModified = lastModified
             state.metadata = metadata

@@ -6,7 +6,8 @@ public import SystemPackage
 ///
 /// A bucket has no rename: the object is copied inside the store and the old key deleted, in this order, so that at every
 /// instant the content stands under at least one of the names. Requests: one CopyObject, one DELETE; none for a file that was
-/// never stored, which just gets its new name at its commit. The copy keeps all headers; the content type follows the new
+/// never stored, which just gets its new name at its commit (what it replaces stays on the bucket until then; where it has
+/// replaced something under its old name too, one DELETE of that). The copy keeps all headers; the content type follows the new
 /// name where it followed the old one.
 ///
 /// What somebody else stores under the old name after the copy stays there (promise 4: no lost update): the rename has been
@@ -101,11 +102,18 @@ extension BucketFileSystem {
         } else if inode.state.withLock({ $0.staged?.isStreaming ?? false }) {
             try await commitHoldingGate(inode)
         }
+        let covered = move.target?.state.withLock { $0.version ?? $0.covered }
         if let target = move.target { try await preserveContent(of: target) }
         var moved: MovedObject?
+        var leavesAnother = false
         if let version = inode.state.withLock({ $0.version }) {
             moved = try await moveObject(move, version, to: keys.fileKey(path), mayReplace: mayReplace)
-            if moved == nil { return false }
+            guard let moved else { return false }
+            leavesAnother = moved.leavesAnother
+        } else if var old = inode.state.withLock({ $0.covered }) {
+            try await keepDirectory(move.parent)
+            old.key = try key(of: inode)
+            leavesAnother = try await !VersionDelete(store: store).delete(old)
         }
         let now = options.clock.monotonic()
         let time = options.clock.wall()
@@ -115,7 +123,7 @@ extension BucketFileSystem {
             for inode in [move.target, replaced].compactMap({ $0 }) { inode.state.withLock { $0.isUnlinked = true } }
             namespace.move(inode.node, to: move.newName, in: move.newParent)
             _ = namespace.updateDirectory(move.parent) { directory in
-                if moved?.leavesAnother == true {
+                if leavesAnother {
                     directory.noteLost(move.name, at: now)
                 } else {
                     directory.noteRemoved(move.name, at: now)
@@ -124,7 +132,7 @@ extension BucketFileSystem {
             _ = namespace.updateDirectory(move.newParent) { directory in
                 if let moved {
                     directory.noteStored(move.newName, moved.entry)
-                } else if replaced == nil || replaced?.state.withLock({ $0.version == nil }) == true {
+                } else if covered == nil {
                     directory.noteRemoved(move.newName, at: now)
                 }
             }
@@ -133,6 +141,7 @@ extension BucketFileSystem {
         inode.state.withLock { state in
             state.seen = now
             state.attributes.changeTime = time
+            state.covered = state.version == nil ? covered : nil
         }
         let leftOver: StagedFile? =
             replaced?.state.withLock { state in

@@ -21,7 +21,7 @@ extension BucketFileSystem {
                 guard self.namespace.withLock({ $0.child(name, of: parent)?.inode === inode }) else {
                     throw Errno.noSuchFileOrDirectory
                 }
-                if inode.state.withLock({ $0.version != nil }) {
+                if inode.state.withLock({ $0.version != nil || $0.covered != nil }) {
                     try await self.keepDirectory(parent)
                     try await self.preserveContent(of: inode)
                     try await self.store.delete(self.key(of: inode), if: .none)

@@ -230,6 +230,36 @@ import Testing
         #expect(bucket.store.objectCount == 0)
     }
 
+    /// An open, never stored file replaces a stored one; that must not come back under the old name, however the file goes on.
+    @Test(arguments: ["rename", "rename over", "unlink"]) func whatAnUnstoredFileHasReplacedIsGone(by verb: String)
+        async throws
+    {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("old".utf8))
+        bucket.store.insert("c", Array("other".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("b", [.readWrite, .create])
+        try await mount.write(handle, "new")
+        try await mount.rename("b", to: "a")
+        // Until the commit the bucket has the old file: whoever dies now has lost nothing.
+        #expect(bucket.text("a") == "old")
+        switch verb {
+        case "rename": try await mount.rename("a", to: "b")
+        case "rename over": try await mount.rename("a", to: "c")
+        default: try await mount.unlink("a")
+        }
+        bucket.clock.advance(seconds: 5)
+        await #expect(throws: Errno.noSuchFileOrDirectory) { try await mount.stat("a") }
+        try await mount.close(handle)
+        bucket.clock.advance(seconds: 5)
+        switch verb {
+        case "rename": #expect(bucket.text("b") == "new" && bucket.text("c") == "other")
+        case "rename over": #expect(bucket.text("c") == "new")
+        default: #expect(bucket.text("c") == "other" && bucket.store.objectCount == 1)
+        }
+        #expect(try await mount.list("").contains("a") == false)
+    }
+
     /// A file without a name is never stored: its close leaves nothing.
     @Test func anUnlinkedNewFileLeavesNothing() async throws {
         let bucket = TestBucket()
