@@ -117,8 +117,13 @@ extension BucketFileSystem {
 
     // MARK: Extended attributes
 
+    private func checkExtendedAttributes() throws(Errno) {
+        if !options.hasExtendedAttributes { throw .notSupported }
+    }
+
     /// `GETXATTR`
     public func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8] {
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         let attributes = inode.state.withLock { $0.attributes.extendedAttributes }
@@ -129,6 +134,7 @@ extension BucketFileSystem {
 
     /// `LISTXATTR`
     public func extendedAttributeNames(of node: NodeID) async throws(Errno) -> [String] {
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         guard let entries = inode.state.withLock({ $0.attributes.extendedAttributes.entries }) else { throw .ioError }
@@ -140,6 +146,7 @@ extension BucketFileSystem {
         _ name: String, of node: NodeID, to value: [UInt8], mustCreate: Bool, mustReplace: Bool, by caller: Caller
     ) async throws(Errno) {
         try checkWritable()
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         let now = options.clock.wall()
@@ -156,6 +163,7 @@ extension BucketFileSystem {
     /// `REMOVEXATTR`
     public func removeExtendedAttribute(_ name: String, of node: NodeID, by caller: Caller) async throws(Errno) {
         try checkWritable()
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         let now = options.clock.wall()
