@@ -4,6 +4,7 @@ import stat
 import subprocess
 
 from harness import ACCESS_KEY, SECRET_KEY, Skip, expect, expect_equal, is_mounted, lazy_unmount, mount_entry, wait_until
+from relay import Relay
 
 ENTRY_POINT = """#!/bin/sh
 # What a mount container's entry point does: keys into a file, mount, look, work, unmount when told to.
@@ -234,7 +235,7 @@ def test_s3fs_unfinished_uploads(run):
     server = run.server()
     bucket = server.make_bucket("uploads")
     client = server.client()
-    count = 1030 if run.full else 23
+    count = 1003
     uploads = [client.create_multipart_upload(Bucket=bucket, Key=f"dir/part {n}")["UploadId"] for n in range(count)]
     base = options(server, command)
     listed = command("-u", bucket, "-o", base).stdout
@@ -243,8 +244,49 @@ def test_s3fs_unfinished_uploads(run):
     expect_equal(command("--incomplete-mpu-list", f"{bucket}:/elsewhere", "-o", base).stdout.count("UploadId"), 0,
                  "uploads listed elsewhere")
     command("--incomplete-mpu-abort", bucket, "-o", base)
-    left = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-    expect_equal(len(left), min(count, 1000), "uploads after removing those of yesterday")
+    expect_equal(command("-u", bucket, "-o", base).stdout.count("UploadId"), count, "uploads after removing those of yesterday")
+    # A person at a terminal is asked, and may say no.
+    ours, theirs = os.openpty()
+    run.closers.append(lambda: (os.close(ours), os.close(theirs)))
+    os.write(ours, b"n\n")
+    done = subprocess.run([command.program, "--incomplete-mpu-abort=all", f"{bucket}:/dir", "-o", base], stdin=theirs,
+                          env=command.environment(), capture_output=True, text=True, timeout=120)
+    expect_equal((done.returncode, done.stderr), (1, "s3fs: nothing was aborted\n"), "the end after a no")
+    expect(f"Abort {count}? [y/N]" in done.stdout, f"the question: {done.stdout[-300:]}")
+    expect_equal(command("-u", bucket, "-o", base).stdout.count("UploadId"), count, "uploads after a no")
     command("--incomplete-mpu-abort=all", "-o", base, bucket)
     expect_equal(client.list_multipart_uploads(Bucket=bucket).get("Uploads", []), [], "uploads left")
     expect("no list" in command("-u", "-o", base, bucket).stdout, "the empty list")
+
+
+def test_s3fs_requests(run):
+    """What s3fs's options ask of requests stands in them: the proxy, the canned ACL, encryption, storage class, Content-MD5, no
+    User-Agent, the older listing; and content types come from the file that `mime=` names."""
+    command = Command(run)
+    server = run.server("moto")
+    bucket = server.make_bucket("asked")
+    relay = Relay(run, server)
+    types = os.path.join(command.state, "mime.types")
+    with open(types, "w") as file:
+        file.write("text/x-odd odd\n")
+    credentials = os.path.join(command.state, "proxy")
+    with open(os.open(credentials, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write("someone:secret\n")
+    directory = command.directory()
+    command(bucket, directory, "-o", options(server, command) + f",proxy={relay.url},proxy_cred_file={credentials},noua,"
+            f"default_acl=public-read,use_sse,storage_class=standard_ia,enable_content_md5,mime={types},ipresolve=IPv4")
+    with open(os.path.join(directory, "file.odd"), "w") as file:
+        file.write("content")
+    expect_equal(os.listdir(directory), ["file.odd"], "names")
+    command.end(directory)
+    seen = relay.requests
+    puts = [request for request in seen if request.method == "PUT" and "file.odd" in request.path]
+    expect_equal(len(puts), 1, f"PUT requests among {[str(request) for request in seen]}")
+    headers = puts[0].headers
+    for name, value in [("x-amz-acl", "public-read"), ("x-amz-server-side-encryption", "AES256"),
+                        ("x-amz-storage-class", "STANDARD_IA"), ("content-type", "text/x-odd"),
+                        ("proxy-authorization", "Basic c29tZW9uZTpzZWNyZXQ=")]:
+        expect_equal(headers.get(name), value, f"the header {name}")
+    expect("content-md5" in headers and "user-agent" not in headers, f"headers: {sorted(headers)}")
+    listings = [request for request in seen if "prefix=" in request.query]
+    expect(listings and not any("list-type=2" in request.query for request in listings), f"listings: {listings}")
