@@ -117,13 +117,17 @@ extension BucketFileSystem {
 
     // MARK: Extended attributes
 
-    private func checkExtendedAttributes() throws(Errno) {
-        if !options.hasExtendedAttributes { throw .notSupported }
+    /// Refuses what asks for extended attributes where there are none. An access control list that is asked for is not there:
+    /// `ENOTSUP` would be taken by a kernel that enforces lists for a failure, and each access refused.
+    private func checkExtendedAttributes(reading name: String? = nil) throws(Errno) {
+        if options.hasExtendedAttributes { return }
+        let isList = name?.utf8.starts(with: "system.posix_acl_".utf8) ?? false
+        throw isList ? .noData : .notSupported
     }
 
     /// `GETXATTR`
     public func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8] {
-        try checkExtendedAttributes()
+        try checkExtendedAttributes(reading: name)
         let inode = try inode(node)
         try await refresh(inode)
         let attributes = inode.state.withLock { $0.attributes.extendedAttributes }

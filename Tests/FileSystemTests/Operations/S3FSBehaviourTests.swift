@@ -44,6 +44,9 @@ import Testing
         try await mount.at("a") { node throws(Errno) in
             let fileSystem = mount.fileSystem
             await #expect(throws: Errno.notSupported) { try await fileSystem.extendedAttribute("user.a", of: node) }
+            await #expect(throws: Errno.noData) {
+                try await fileSystem.extendedAttribute("system.posix_acl_access", of: node)
+            }
             await #expect(throws: Errno.notSupported) { try await fileSystem.extendedAttributeNames(of: node) }
             await #expect(throws: Errno.notSupported) {
                 try await fileSystem.setExtendedAttribute(
