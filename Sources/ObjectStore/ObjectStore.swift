@@ -151,7 +151,7 @@ public struct UploadedPart: Sendable, Hashable {
 
 /// Where a listing of uploads goes on.
 public struct UploadsMarker: Sendable, Hashable {
-    /// The key to go on after.
+    /// The key to go on after; empty where the store goes by the uploads' ids alone.
     public var key: String
     /// The upload of that key to go on after.
     public var uploadID: String

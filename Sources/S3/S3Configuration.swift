@@ -70,6 +70,8 @@ public struct S3Configuration: Sendable {
     public var caFile: String?
     /// Whether the server's certificate and its name are checked.
     public var verifyTLS = true
+    /// How connections are made.
+    public var transport = TransportOptions()
 
     /// Sends `x-amz-request-payer: requester`.
     public var requesterPays = false

@@ -57,7 +57,7 @@ public final class S3Store: ObjectStore {
                         maxConnections: min(max(1, configuration.maxConnections), 1024),
                         connectTimeoutMilliseconds: max(1, configuration.connectTimeout.milliseconds),
                         userAgent: configuration.userAgent, caFile: configuration.caFile,
-                        verifyTLS: configuration.verifyTLS))
+                        verifyTLS: configuration.verifyTLS, transport: configuration.transport))
             } catch { defect = error.message }
         }
         self.engine = engine

@@ -8,15 +8,26 @@ import Mount
 enum Main {
     static func main() {
         let argv = CommandLine.arguments
+        // A malformed call is told by `run`.
+        let s3fs = (try? S3FSInvocation(argv)) ?? nil
         // Before any other thread is started: threads inherit what is blocked.
-        if servesHere(argv) { SignalSource.block() }
-        Task.detached { exit(await run(argv).rawValue) }
+        let isServing = servesHere(argv, s3fs)
+        if isServing {
+            SignalSource.block()
+            UserSignals.block()
+        }
+        // What `ps -C s3fs` and s3fs's scripts look for, whatever the program's file is called.
+        if s3fs != nil { ProcessState.nameThread(S3FSInvocation.name) }
+        let isS3FS = s3fs != nil
+        Task.detached { exit(await run(argv, isS3FS: isS3FS).rawValue) }
+        if isServing { UserSignals.take() }
         while true { pause() }
     }
 
     /// Whether this process will serve a mount itself: in the foreground, or as the background part of `pail mount`.
-    private static func servesHere(_ argv: [String]) -> Bool {
+    private static func servesHere(_ argv: [String], _ s3fs: S3FSInvocation?) -> Bool {
         if getenv(StatusPipe.variable) != nil { return true }
+        if let s3fs { return S3FSCommand.servesHere(s3fs) }
         guard let invocation = try? Invocation(argv, commands: PailCommand.commands),
             invocation.arguments.first == "mount",
             case .mount(let request)? = try? MountArguments(parsing: Array(invocation.arguments.dropFirst()))
@@ -25,6 +36,24 @@ enum Main {
     }
 
     /// Runs a command and prints what is to be printed.
+    private static func run(_ argv: [String], isS3FS: Bool) async -> ExitStatus {
+        isS3FS ? await runAsS3FS(argv) : await run(argv)
+    }
+
+    /// Runs the program under s3fs's name.
+    private static func runAsS3FS(_ argv: [String]) async -> ExitStatus {
+        do throws(CommandError) {
+            if let invocation = try S3FSInvocation(argv) {
+                try await S3FSCommand.run(invocation, reportingTo: StatusPipe.inherited())
+            }
+            return .success
+        } catch {
+            LogSink.descriptor(2).write(S3FSMessage.line(error.message), level: .error)
+            return S3FSMessage.error(error).status
+        }
+    }
+
+    /// Runs one of Pail's commands.
     static func run(_ argv: [String]) async -> ExitStatus {
         do {
             let invocation = try Invocation(argv, commands: PailCommand.commands)

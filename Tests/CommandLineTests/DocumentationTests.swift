@@ -25,6 +25,18 @@ import Testing
         )
     }
 
+    @Test func theTableOfS3FSOptionsIsThatOfTheCode() throws {
+        let page = try file("Documentation/S3FS.md")
+        #expect(
+            try HelpMarkdownCommand.renewed(page) == page,
+            "renew it: pail help-markdown < Documentation/S3FS.md > new && mv new Documentation/S3FS.md")
+        #expect(page.contains("| `multipart_size=MIB` |"))
+    }
+
+    @Test func aPartWithoutItsEndIsRefused() {
+        #expect(throws: CommandError.self) { try HelpMarkdownCommand.renewed("<!-- begin: options -->\n") }
+    }
+
     @Test func everyExitStatusIsInTheTroubleshooting() throws {
         let page = try file("Documentation/TROUBLESHOOTING.md")
         for status in pail.ExitStatus.allCases where status != .success && status != .failure {

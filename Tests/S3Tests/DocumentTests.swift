@@ -40,6 +40,24 @@ import Testing
         #expect(page.next?.token == "a+%41\r")
     }
 
+    @Test("uploads under way, with AWS's markers, with the id alone as SeaweedFS gives it, and without any")
+    func uploads() throws {
+        func read(_ markers: String) throws -> UploadsPage {
+            let text = """
+                <ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>\(markers)
+                <Upload><Key>a%2Fb</Key><UploadId>id%1</UploadId><Initiated>2009-10-12T17:50:30Z</Initiated></Upload>
+                </ListMultipartUploadsResult>
+                """
+            return try UploadsDocument.read(Array(text.utf8))
+        }
+        let page = try read("<NextKeyMarker>a%2Fb</NextKeyMarker><NextUploadIdMarker>id%1</NextUploadIdMarker>")
+        #expect(page.uploads == [MultipartUpload(key: "a/b", id: "id%1", initiated: Timestamp(seconds: 1_255_369_830))])
+        #expect(page.next == UploadsMarker(key: "a/b", uploadID: "id%1"))
+        #expect(
+            try read("<NextUploadIdMarker>id%1</NextUploadIdMarker>").next == UploadsMarker(key: "", uploadID: "id%1"))
+        #expect(throws: XMLReader.Failure.self) { try read("") }
+    }
+
     @Test("a listing that is cut but names no next page") func noToken() {
         #expect(
             failure("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")?.contains(

@@ -45,7 +45,7 @@ public final class BucketFileSystem: MountableFileSystem {
         self.options = options
         self.logger = logger
         budget = MemoryBudget(limit: options.memoryLimit)
-        contentTypes = ContentTypeTable()
+        contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()
         let now = options.clock.wall()
         mountedAt = now
         let root = Inode(
@@ -152,6 +152,7 @@ public final class BucketFileSystem: MountableFileSystem {
         case .preconditionFailed: logger.warning("\(verb): \(error)")
         default: logger.error("\(verb): \(error)")
         }
+        if error.kind == .accessDenied, options.showsDeniedAsNotPermitted { return .notPermitted }
         return Errno(error)
     }
 

@@ -30,6 +30,14 @@ public struct FileSystemOptions: Sendable {
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.
     public var spillDirectory = "/var/tmp"
+    /// The file that tells content types, in mime.types(5)'s form; nil for `/etc/mime.types`.
+    public var contentTypesFile: String?
+    /// Whether there are extended attributes; without, all that asks for them gets `ENOTSUP`.
+    public var hasExtendedAttributes = true
+    /// Whether the store's "access denied" is `EPERM`, as s3fs has it, instead of `EACCES`.
+    public var showsDeniedAsNotPermitted = false
+    /// The size that `statfs(2)` tells, in bytes; nil for a petabyte.
+    public var capacity: Int64?
     /// The clocks.
     public var clock = FileSystemClock.system
     /// Tells whether the process has another descriptor of the inode: see Commit.swift. Nil where that cannot be told.

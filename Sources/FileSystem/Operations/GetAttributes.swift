@@ -86,9 +86,9 @@ extension BucketFileSystem {
     }
 
     /// `STATFS`: a bucket has no size. Programs that compute with these numbers get ones that do not overflow: 1 PiB in blocks
-    /// of 4 KiB, all free.
+    /// of 4 KiB, or what the options say, all free.
     public func statistics() -> FileSystemStatistics {
-        let blocks: UInt64 = 1 << 38
+        let blocks = options.capacity.map { UInt64(max($0, 0)) / 4096 } ?? 1 << 38
         return FileSystemStatistics(
             blockSize: 4096, blocks: blocks, freeBlocks: blocks, files: 1 << 32, freeFiles: 1 << 32)
     }

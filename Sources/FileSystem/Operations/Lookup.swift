@@ -110,21 +110,38 @@ extension BucketFileSystem {
     func resolve(_ target: LookupTarget) async throws -> Resolution {
         let path = try path(of: target.name, in: target.parent)
         let fresh = freshSince
-        let hint: (isDirectory: Bool, isConfirmed: Bool)? = namespace.withLock { namespace in
+        typealias Hint = (isDirectory: Bool, isConfirmed: Bool, listed: KnownEntries.Version?)
+        let hint = namespace.withLock { namespace -> Hint? in
             guard let directory = namespace[target.parent]?.directory else { return nil }
             if case .present(let entry, let seen) = directory.known.knowledge(of: target.name) {
-                return (entry.isDirectory, seen >= fresh)
+                return (entry.isDirectory, seen >= fresh, entry.object)
             }
             guard let child = namespace.child(target.name, of: target.parent)?.inode else { return nil }
-            return (child.type == .directory, false)
+            return (child.type == .directory, false, nil)
         }
         if let hint {
             let key = hint.isDirectory ? keys.directoryKey(path) : keys.fileKey(path)
             let seen = options.clock.monotonic()
-            if let info = try await headOrNil(key) { return .object(info, key: key, seen: seen) }
+            do throws(StoreError) {
+                if let info = try await headOrNil(key) { return .object(info, key: key, seen: seen) }
+            } catch {
+                // As s3fs: a name that is listed and may not be looked at is a file that nobody may touch.
+                let isDenied = error.kind == .accessDenied || error.kind == .invalidRequest
+                guard isDenied, options.showsDeniedAsNotPermitted, !hint.isDirectory, let listed = hint.listed else {
+                    throw error
+                }
+                return .object(Self.withoutPermissions(listed), key: key, seen: seen)
+            }
             if hint.isDirectory && hint.isConfirmed { return .impliedDirectory(seen: seen) }
         }
         return try await resolveUnknown(target, path: path)
+    }
+
+    /// What a listing tells of a file, with the mode 0.
+    private static func withoutPermissions(_ listed: KnownEntries.Version) -> ObjectInfo {
+        var metadata = ObjectMetadata()
+        metadata.user[AttributeNames.mode] = "\(FileType.regular.rawValue)"
+        return ObjectInfo(size: listed.size, etag: listed.etag, lastModified: listed.lastModified, metadata: metadata)
     }
 
     /// Asks for a name that nothing is known of: HEAD of the file and LIST from the name on, at once.

@@ -117,8 +117,17 @@ extension BucketFileSystem {
 
     // MARK: Extended attributes
 
+    /// Refuses what asks for extended attributes where there are none. An access control list that is asked for is not there:
+    /// `ENOTSUP` would be taken by a kernel that enforces lists for a failure, and each access refused.
+    private func checkExtendedAttributes(reading name: String? = nil) throws(Errno) {
+        if options.hasExtendedAttributes { return }
+        let isList = name?.utf8.starts(with: "system.posix_acl_".utf8) ?? false
+        throw isList ? .noData : .notSupported
+    }
+
     /// `GETXATTR`
     public func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8] {
+        try checkExtendedAttributes(reading: name)
         let inode = try inode(node)
         try await refresh(inode)
         let attributes = inode.state.withLock { $0.attributes.extendedAttributes }
@@ -129,6 +138,7 @@ extension BucketFileSystem {
 
     /// `LISTXATTR`
     public func extendedAttributeNames(of node: NodeID) async throws(Errno) -> [String] {
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         guard let entries = inode.state.withLock({ $0.attributes.extendedAttributes.entries }) else { throw .ioError }
@@ -140,6 +150,7 @@ extension BucketFileSystem {
         _ name: String, of node: NodeID, to value: [UInt8], mustCreate: Bool, mustReplace: Bool, by caller: Caller
     ) async throws(Errno) {
         try checkWritable()
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         let now = options.clock.wall()
@@ -156,6 +167,7 @@ extension BucketFileSystem {
     /// `REMOVEXATTR`
     public func removeExtendedAttribute(_ name: String, of node: NodeID, by caller: Caller) async throws(Errno) {
         try checkWritable()
+        try checkExtendedAttributes()
         let inode = try inode(node)
         try await refresh(inode)
         let now = options.clock.wall()

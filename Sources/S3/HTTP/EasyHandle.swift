@@ -54,12 +54,44 @@ final class EasyHandle {
             _ = pail_curl_set_long(raw, CURLOPT_SSL_VERIFYPEER, 0)
             _ = pail_curl_set_long(raw, CURLOPT_SSL_VERIFYHOST, 0)
         }
+        if !apply(options.transport) { return nil }
         if let share { _ = pail_curl_set_pointer(raw, CURLOPT_SHARE, share) }
         _ = pail_curl_set_data_function(raw, CURLOPT_HEADERFUNCTION, Transfer.headerCallback)
         _ = pail_curl_set_data_function(raw, CURLOPT_WRITEFUNCTION, Transfer.bodyCallback)
         _ = pail_curl_set_data_function(raw, CURLOPT_READFUNCTION, Transfer.readCallback)
         _ = pail_curl_set_seek_function(raw, Transfer.seekCallback)
         _ = pail_curl_set_prereq_function(raw, Transfer.prereqCallback)
+    }
+
+    /// Sets what is out of the ordinary.
+    /// - Returns: false where libcurl does not take a value.
+    private func apply(_ transport: TransportOptions) -> Bool {
+        var isSet = true
+        func set(_ option: CURLoption, _ value: String?) {
+            if let value, pail_curl_set_string(raw, option, value) != CURLE_OK { isSet = false }
+        }
+        func set(_ option: CURLoption, _ value: Int) {
+            if pail_curl_set_long(raw, option, value) != CURLE_OK { isSet = false }
+        }
+        set(CURLOPT_PROXY, transport.proxy)
+        set(CURLOPT_PROXYUSERPWD, transport.proxyCredentials)
+        set(CURLOPT_SSL_CIPHER_LIST, transport.cipherSuites)
+        if let certificate = transport.clientCertificate {
+            set(CURLOPT_SSLCERT, certificate.file)
+            set(CURLOPT_SSLCERTTYPE, certificate.type)
+            set(CURLOPT_SSLKEY, certificate.keyFile)
+            set(CURLOPT_SSLKEYTYPE, certificate.keyType)
+            set(CURLOPT_KEYPASSWD, certificate.password)
+        }
+        switch transport.addresses {
+        case .any: break
+        case .v4: set(CURLOPT_IPRESOLVE, Int(CURL_IPRESOLVE_V4))
+        case .v6: set(CURLOPT_IPRESOLVE, Int(CURL_IPRESOLVE_V6))
+        }
+        if !transport.verifiesHostName { set(CURLOPT_SSL_VERIFYHOST, 0) }
+        if !transport.keepsAddresses { set(CURLOPT_DNS_CACHE_TIMEOUT, 0) }
+        if !transport.keepsSessions { set(CURLOPT_SSL_SESSIONID_CACHE, 0) }
+        return isSet
     }
 
     deinit {

@@ -26,6 +26,7 @@ final class HTTPEngine: Sendable {
         var userAgent = "pail"
         var caFile: String?
         var verifyTLS = true
+        var transport = TransportOptions()
     }
 
     private let mailbox: EngineMailbox

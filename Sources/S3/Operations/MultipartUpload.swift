@@ -111,7 +111,7 @@ extension S3Store {
                 ("uploads", nil), ("prefix", prefix), ("max-uploads", "1000"), ("encoding-type", "url"),
             ]
             if let after {
-                request.query.append(("key-marker", after.key))
+                if !after.key.isEmpty { request.query.append(("key-marker", after.key)) }
                 if !after.uploadID.isEmpty { request.query.append(("upload-id-marker", after.uploadID)) }
             }
             request.collectLimit = Self.documentLimit

@@ -243,7 +243,8 @@ final class UploadsDocument: XMLHandler {
                 MultipartUpload(key: ObjectKey(text(upload.key)), id: upload.id, initiated: upload.initiated))
         }
         if isTruncated {
-            guard !nextKey.isEmpty else {
+            // SeaweedFS (seen in 4.48) goes by the uploads' ids alone: it names no key, and takes a key marker for a filter.
+            guard !nextKey.isEmpty || !nextID.isEmpty else {
                 throw XMLReader.Failure(description: "the listing is cut but does not say where it goes on")
             }
             page.next = UploadsMarker(key: text(nextKey), uploadID: nextID)

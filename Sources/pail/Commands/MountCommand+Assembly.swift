@@ -11,7 +11,7 @@ extension MountCommand {
     /// The order is that of what is cheapest to find wrong: the mount point, the store (one request, tried at most three times),
     /// the state directory, the kernel's mount. What fails leaves nothing behind.
     /// - Parameter ready: called once the mount answers; false ends it again.
-    static func mount(_ plan: MountPlan, logger: Logger, ready: @escaping @Sendable () -> Bool)
+    static func mount(_ plan: MountPlan, logger: Logger, log: LogControl, ready: @escaping @Sendable () -> Bool)
         async throws(CommandError)
     {
         let options = plan.request.options
@@ -20,13 +20,16 @@ extension MountCommand {
                 plan.request.mountPoint, allowsNonEmpty: options.allowsNonempty, logger: logger)
         } catch { throw MountFailure.commandError(for: error) }
 
+        UserSignals.handle { number in
+            if number == SIGUSR2 { log.goToNextLevel() }
+        }
         let store = S3Store(configuration: plan.storeConfiguration, credentials: plan.credentials, logger: logger)
         defer { store.shutdown() }
-        switch await EarlySignals.race({ () async -> Result<Void, StoreError> in
-            do throws(StoreError) { return .success(try await store.checkBucket()) } catch { return .failure(error) }
+        switch await EarlySignals.race({ () async -> Result<Void, CommandError> in
+            do throws(CommandError) { return .success(try await check(store, plan)) } catch { return .failure(error) }
         }) {
         case nil: throw CommandError(.failure, "interrupted before \(plan.request.source) was mounted")
-        case .failure(let error): throw StoreFailure.commandError(for: error, in: plan.failureContext)
+        case .failure(let error): throw error
         case .success: break
         }
 
@@ -39,7 +42,15 @@ extension MountCommand {
             let mount = try FuseMount(
                 fileSystem: fileSystem, mountPoint: plan.request.mountPoint, options: plan.kernelOptions, logger: logger
             )
-            end = try await mount.serve {
+            UserSignals.handle { number in
+                switch number {
+                case SIGUSR1:
+                    MountReport(store: store, mount: mount).write(to: plan.request.options.fine.reportFile, logger)
+                case SIGUSR2: log.goToNextLevel()
+                default: break
+                }
+            }
+            end = try await mount.serve(onHangUp: { log.reopen() }) {
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
@@ -53,6 +64,23 @@ extension MountCommand {
                 "\(what) of \(plan.request.source) could not be stored before the mount ended; see the log (--drain-timeout "
                     + "sets how long to wait)")
         }
+    }
+}
+
+extension MountCommand {
+    /// Asks for the bucket, and where the options want it for the prefix: one request, or two.
+    private static func check(_ store: S3Store, _ plan: MountPlan) async throws(CommandError) {
+        let prefix = plan.request.source.prefix
+        do throws(StoreError) {
+            try await store.checkBucket()
+            guard !prefix.isEmpty, plan.request.options.fine.requiresPrefix else { return }
+            let page = try await store.list(ListRequest(prefix: prefix, limit: 1))
+            if !page.objects.isEmpty || !page.commonPrefixes.isEmpty { return }
+        } catch { throw StoreFailure.commandError(for: error, in: plan.failureContext) }
+        throw CommandError(
+            .refused,
+            "bucket \"\(plan.request.source.bucket)\": there is no directory /\(prefix.dropLast()) in it; make it first"
+        )
     }
 }
 
@@ -75,11 +103,21 @@ extension MountPlan {
             case .none: .none
             }
         result.signPayload = options.signsPayload
-        result.userAgent = "pail/\(PailCommand.version)"
+        result.userAgent = options.fine.userAgent ?? "pail/\(PailCommand.version)"
         result.caFile = target.caBundle
         result.verifyTLS = options.verifiesTLS
         result.requesterPays = options.requesterPays
         result.storageClass = options.storageClass
+        let fine = options.fine
+        result.acl = fine.acl
+        result.serverSideEncryption = fine.serverSideEncryption
+        result.kmsKeyID = fine.kmsKeyID
+        result.transport = fine.transport
+        if let limit = fine.stallLimit {
+            result.stallLimit = limit
+            result.attemptTimeout = max(result.attemptTimeout, limit)
+        }
+        if let attempts = fine.maxAttempts { result.maxAttempts = max(1, attempts) }
         return result
     }
 
@@ -100,6 +138,13 @@ extension MountPlan {
             result.directoryPermissions = UInt32(mode)
             result.rootPermissions = UInt32(mode)
         }
+        let fine = options.fine
+        if let mode = fine.rootMode { result.rootPermissions = mode }
+        if let parts = fine.parallelParts { result.parallelParts = parts }
+        result.contentTypesFile = fine.contentTypesFile
+        result.hasExtendedAttributes = fine.hasExtendedAttributes
+        result.showsDeniedAsNotPermitted = fine.showsDeniedAsNotPermitted
+        result.capacity = fine.capacity
         let (seconds, attoseconds) = options.attributeTimeout.components
         result.attributeTimeout = Double(seconds) + Double(attoseconds) * 1e-18
         result.memoryLimit = Int(options.memory)

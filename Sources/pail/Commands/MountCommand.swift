@@ -27,21 +27,21 @@ struct MountCommand: AsyncParsableCommand {
                 try await Self.serve(request.absolute(in: directory), directory, environment, reportingTo: nil)
             } else {
                 try BackgroundMount.start(
-                    arguments: arguments, environment: environment,
+                    words: ["pail", "mount", "--foreground"] + arguments, environment: environment,
                     logFile: request.absolute(in: directory).options.logFile)
             }
         }
     }
 
     /// Mounts, serves until the mount ends, and tells the waiting command, if there is one, how it went.
-    private static func serve(
+    static func serve(
         _ request: MountRequest, _ directory: String, _ environment: [String: String], reportingTo pipe: StatusPipe?
     ) async throws(CommandError) {
         ProcessState.settle()
         do throws(CommandError) {
-            let logger = try logger(for: request.options, inBackground: pipe != nil)
+            let (logger, control) = try logger(for: request.options, inBackground: pipe != nil)
             let plan = try MountPlan(request, directory: directory, environment: environment, logger: logger)
-            try await mount(plan, logger: logger) {
+            try await mount(plan, logger: logger, log: control) {
                 // Nobody there to be told: the command was interrupted, so the mount it asked for shall not stay.
                 pipe?.send(.ready) ?? true
             }
@@ -51,14 +51,22 @@ struct MountCommand: AsyncParsableCommand {
         }
     }
 
-    private static func logger(for options: MountOptions, inBackground: Bool) throws(CommandError) -> Logger {
+    private static func logger(for options: MountOptions, inBackground: Bool) throws(CommandError) -> (
+        Logger, LogControl
+    ) {
         let sink: LogSink
         if let path = options.logFile {
             sink = try .file(path)
+        } else if inBackground {
+            sink = .system(as: options.fine.logIdentity)
         } else {
-            sink = inBackground ? .system() : .descriptor(2)
+            sink = .descriptor(options.fine.logsToStandardOutput ? 1 : 2)
         }
-        let handler = LineLogHandler(sink: sink, format: options.logFormat, level: options.logLevel)
-        return Logger(label: "pail") { _ in handler }
+        let control = LogControl(sink: sink, path: options.logFile, level: options.logLevel)
+        let handler = LineLogHandler(
+            sink: sink, format: options.logFormat, control: control, addsTime: options.fine.logsTime)
+        var logger = Logger(label: "pail") { _ in handler }
+        if let name = options.fine.instanceName { logger[metadataKey: "instance"] = "\(name)" }
+        return (logger, control)
     }
 }

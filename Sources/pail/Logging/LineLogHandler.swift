@@ -8,14 +8,32 @@ import Logging
 struct LineLogHandler: LogHandler {
     private let sink: LogSink
     private let format: MountOptions.LogFormat
-    var logLevel: Logger.Level
+    private let addsTime: Bool
+    private let control: LogControl?
+    private var ownLevel: Logger.Level
+    /// The least that is logged: the control's where there is one, for all copies of the handler.
+    var logLevel: Logger.Level {
+        get { control?.level ?? ownLevel }
+        set { ownLevel = newValue }
+    }
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
     init(sink: LogSink, format: MountOptions.LogFormat, level: Logger.Level) {
         self.sink = sink
         self.format = format
-        logLevel = level
+        addsTime = true
+        control = nil
+        ownLevel = level
+    }
+
+    /// A handler whose level is the control's, at every moment.
+    init(sink: LogSink, format: MountOptions.LogFormat, control: LogControl, addsTime: Bool) {
+        self.sink = sink
+        self.format = format
+        self.addsTime = addsTime
+        self.control = control
+        ownLevel = control.level
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -29,7 +47,7 @@ struct LineLogHandler: LogHandler {
         if let given = event.metadata { all.merge(given) { _, new in new } }
         if let error = event.error { all["error"] = "\(error)" }
         let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        let time = sink.addsTime ? nil : Self.now()
+        let time = sink.addsTime || !addsTime ? nil : Self.now()
         let line =
             switch format {
             case .text: Self.text(time, event.level, "\(event.message)", fields)

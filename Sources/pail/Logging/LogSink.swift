@@ -19,10 +19,10 @@ enum LogSink: Sendable {
         return .descriptor(descriptor)
     }
 
-    /// The system's log. Once a process.
-    static func system() -> LogSink {
+    /// The system's log, under a name. Once a process.
+    static func system(as name: String) -> LogSink {
         // syslog(3) keeps the pointer: the text must live as long as the process.
-        openlog(strdup("pail"), LOG_PID | LOG_NDELAY, LOG_DAEMON)
+        openlog(strdup(name), LOG_PID | LOG_NDELAY, LOG_DAEMON)
         return .syslog
     }
 

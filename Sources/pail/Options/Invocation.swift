@@ -19,7 +19,7 @@ struct Invocation: Sendable, Equatable {
         let program = argv.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "pail"
         let given = Array(argv.dropFirst())
         if Self.helperNames.contains(program) {
-            self = try Self.helper(given, program: program)
+            self = try Invocation(helper: given, program: program)
         } else if given.count == 2, given[0] == "help", given[1] == "mount" {
             arguments = ["mount", "--help"]
         } else if given.count >= 2, !commands.contains(given[0]), given[0].utf8.first != UInt8(ascii: "-"),
@@ -31,18 +31,18 @@ struct Invocation: Sendable, Equatable {
         }
     }
 
-    private init(arguments: [String], isRehearsal: Bool) {
-        self.arguments = arguments
-        self.isRehearsal = isRehearsal
-    }
+    /// Whether a program's name is one that mount(8) calls.
+    static func isHelper(_ program: String) -> Bool { helperNames.contains(program) }
 
-    /// See mount(8), "External helpers".
-    private static func helper(_ given: [String], program: String) throws(CommandError) -> Invocation {
+    /// Reads what mount(8) calls a helper with: see there, "External helpers".
+    init(helper given: [String], program: String) throws(CommandError) {
         if given == ["--help"] || given == ["-h"] {
-            return Invocation(arguments: ["mount", "--help"], isRehearsal: false)
+            arguments = ["mount", "--help"]
+            return
         }
         if given == ["-V"] || given == ["--version"] {
-            return Invocation(arguments: ["--version"], isRehearsal: false)
+            arguments = ["--version"]
+            return
         }
         var result = ["mount"]
         var isRehearsal = false
@@ -73,6 +73,7 @@ struct Invocation: Sendable, Equatable {
                 }
             }
         }
-        return Invocation(arguments: result, isRehearsal: isRehearsal)
+        arguments = result
+        self.isRehearsal = isRehearsal
     }
 }

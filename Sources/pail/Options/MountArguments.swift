@@ -1,3 +1,5 @@
+import S3
+
 /// What the arguments of `pail mount` ask for.
 enum MountArguments: Sendable, Equatable {
     /// `--help`
@@ -179,6 +181,16 @@ struct MountRequest: Sendable, Equatable {
         copy.options.passwdFile = options.passwdFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.stateDirectory = options.stateDirectory.map { AbsolutePath.of($0, in: directory) }
         copy.options.logFile = options.logFile.map { AbsolutePath.of($0, in: directory) }
+        copy.options.fine.contentTypesFile = options.fine.contentTypesFile.map { AbsolutePath.of($0, in: directory) }
+        copy.options.fine.proxyCredentialsFile = options.fine.proxyCredentialsFile.map {
+            AbsolutePath.of($0, in: directory)
+        }
+        copy.options.fine.reportFile = options.fine.reportFile.map { AbsolutePath.of($0, in: directory) }
+        if var certificate = options.fine.transport.clientCertificate {
+            certificate.file = AbsolutePath.of(certificate.file, in: directory)
+            certificate.keyFile = certificate.keyFile.map { AbsolutePath.of($0, in: directory) }
+            copy.options.fine.transport.clientCertificate = certificate
+        }
         return copy
     }
 }

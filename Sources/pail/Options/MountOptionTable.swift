@@ -16,7 +16,7 @@ enum MountOptionTable {
         Group(title: "Transfers", options: transfers),
         Group(title: "File system", options: fileSystem),
         Group(title: "Process", options: process),
-        Group(title: "Kernel", options: kernel),
+        Group(title: "Kernel", options: kernelOptions),
     ]
 
     /// Options by canonical name.
@@ -144,7 +144,8 @@ enum MountOptionTable {
         .choice("log-format", \.logFormat, "How a line of the log looks."),
     ]
 
-    private static let kernel: [OptionSpec] =
+    /// What mount(8) and libfuse call their own.
+    static let kernelOptions: [OptionSpec] =
         [
             .flag(
                 "allow_other", \.allowsOther,

@@ -63,4 +63,7 @@ struct MountOptions: Sendable, Equatable {
     var subtype = "pail"
     /// Flags of mount(8) that the kernel keeps to itself (`nosuid`, `noatime` …), in the order given.
     var kernelFlags: [String] = []
+
+    /// What only s3fs's command line sets.
+    var fine = FineSettings()
 }

@@ -4,21 +4,23 @@ import Glibc
 ///
 /// Not by `fork`: a copy of a process with threads can only call what is safe in a signal handler. Instead this program is
 /// started once more by posix_spawn(3), in a session of its own, with standard input, output and error on `/dev/null` (so that
-/// a shell's pipe does not wait for it) and a pipe back. It gets the same arguments with `--foreground` before them and the same
+/// a shell's pipe does not wait for it) and a pipe back. It gets the same arguments with `--foreground` (or `-f`) before them and the same
 /// environment: keys never stand in arguments, which every user can read.
 ///
 /// If this command is ended by a signal before the mount answers, the mount's process finds nobody at the pipe and ends too.
 enum BackgroundMount {
-    /// Runs `pail mount` with `arguments` in the background; returns once the mount answers.
-    /// - Parameter logFile: where a crash may write its last words; nil for nowhere.
-    static func start(arguments: [String], environment: [String: String], logFile: String?) throws(CommandError) {
+    /// Runs a mount in the background; returns once the mount answers.
+    /// - Parameters:
+    ///   - words: the whole `argv` of the new process, which shall mount in the foreground.
+    ///   - logFile: where a crash may write its last words; nil for nowhere.
+    static func start(words: [String], environment: [String: String], logFile: String?) throws(CommandError) {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw failure("pipe", errno) }
         let (reading, writing) = (ends[0], ends[1])
         defer { close(reading) }
         for end in ends where fcntl(end, F_SETFD, FD_CLOEXEC) != 0 { throw failure("fcntl", errno) }
         let started = Result { () throws(CommandError) in
-            try spawn(arguments: arguments, environment: environment, status: writing, logFile: logFile)
+            try spawn(words: words, environment: environment, status: writing, logFile: logFile)
         }
         // Only the new process holds this end now, so that the pipe ends when it does.
         close(writing)
@@ -39,7 +41,7 @@ enum BackgroundMount {
     /// The descriptor of the pipe in the new process.
     private static let statusDescriptor: Int32 = 3
 
-    private static func spawn(arguments: [String], environment: [String: String], status: Int32, logFile: String?)
+    private static func spawn(words: [String], environment: [String: String], status: Int32, logFile: String?)
         throws(CommandError) -> pid_t
     {
         var actions = posix_spawn_file_actions_t()
@@ -67,7 +69,6 @@ enum BackgroundMount {
 
         var variables = environment
         variables[StatusPipe.variable] = "\(statusDescriptor)"
-        let words = ["pail", "mount", "--foreground"] + arguments
         // By its own path, so that the process's name in `ps` and `pkill` is the program's and not "exe".
         let program =
             realpath("/proc/self/exe", nil).map { path in

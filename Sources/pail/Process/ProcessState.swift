@@ -25,6 +25,14 @@ enum ProcessState {
         return String(cString: path)
     }
 
+    /// Names the calling thread, at most 15 bytes; the main thread's name is the process's, see proc(5), `/proc/PID/comm`.
+    static func nameThread(_ name: String) {
+        let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        _ = name.withCString { write(descriptor, $0, strlen($0)) }
+    }
+
     /// Makes the process fit to hold keys and to live for long: no core dumps, which would hold the keys; an unread pipe is an
     /// error and no death; as many open files as the system allows, one a connection and an open file; no directory held.
     static func settle() {

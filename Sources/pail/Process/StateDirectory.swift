@@ -30,6 +30,10 @@ enum StateDirectory {
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
             throw CommandError(.localState, "the state directory \(path) is no directory; name another by --state-dir")
         }
+        guard status.st_uid == geteuid() || status.st_uid == 0 || geteuid() == 0 else {
+            throw CommandError(
+                .localState, "the state directory \(path) belongs to another user; name another by --state-dir")
+        }
         guard status.st_mode & 0o022 == 0 else {
             throw CommandError(
                 .localState, "the state directory \(path) may be written by other users; run: chmod go-w \(path)")

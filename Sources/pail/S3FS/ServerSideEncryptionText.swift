@@ -1,0 +1,19 @@
+/// s3fs's `use_sse`: nothing or `1` for the store's own keys (SSE-S3), `kmsid[:ID]` or `k[:ID]` for those of AWS KMS,
+/// `custom[:FILE]` or `c[:FILE]` for one's own (SSE-C).
+enum ServerSideEncryptionText {
+    /// Sets what the text asks for.
+    static func apply(_ text: String?, to settings: inout FineSettings) throws(OptionSpec.Rejection) {
+        let parts = (text ?? "1").split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        switch parts[0] {
+        case "1" where parts.count == 1: settings.serverSideEncryption = "AES256"
+        case "kmsid", "k":
+            settings.serverSideEncryption = "aws:kms"
+            settings.kmsKeyID = parts.count == 2 && !parts[1].isEmpty ? parts[1] : nil
+        case "custom", "c":
+            throw OptionSpec.Rejection(
+                reason: "Pail does not encrypt by keys of one's own (SSE-C); use_sse=1 and use_sse=kmsid are possible")
+        default:
+            throw OptionSpec.Rejection(reason: "1 or kmsid[:ID] expected, not \"\(text ?? "")\"")
+        }
+    }
+}
