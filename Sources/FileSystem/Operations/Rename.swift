@@ -51,6 +51,9 @@ extension BucketFileSystem {
         let move = Move(
             inode: inode, name: name, parent: parent, newName: newName, newParent: newParent, target: target)
         _ = try path(of: newName, in: newParent)
+        for moved in namespace.withLock({ $0.subtree(of: inode.node) }).map(\.inode) + [target].compactMap({ $0 }) {
+            await settleCopies(of: moved)
+        }
         return inode.type == .directory
             ? try await renameDirectory(move) : try await renameFile(move, mayReplace: mayReplace)
     }

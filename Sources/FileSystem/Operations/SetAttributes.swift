@@ -91,6 +91,7 @@ extension BucketFileSystem {
                 new: state.attributes)
         }
         if change.isDeferred { return }
+        await settleCopies(of: inode)
         do {
             try await perform(verb) {
                 try await self.treeShape.lock(exclusive: false)
