@@ -274,3 +274,53 @@ def test_long_names(run):
     expect_equal(failure_of(os.mkdir, mount.path(*parts, longest)), "EEXIST", "errno of mkdir over the longest path")
     expect_equal(sorted(os.listdir(mount.directory)), ["d" * 250, "n" * 255], "names at the end")
     mount.unmount()
+
+
+def test_access_lists(run):
+    """POSIX ACLs are kept in s3fs's encoding, enforced by the kernel, inherited from directories, and follow the mode."""
+    needs_root()
+    only_pail(run)
+    server = run.server()
+    bucket = server.make_bucket("lists")
+    os.chmod(run.directory, 0o755)
+    mount = run.mount(bucket, "-o", "allow_other")
+    path, directory = mount.path("file"), mount.path("directory")
+    write(path, b"content")
+    os.chmod(path, 0o640)
+    os.mkdir(directory)
+
+    def read():
+        with open(path, "rb") as file:
+            file.read()
+
+    expect_equal(as_user(1234, 1234, read), "EACCES", "errno without a list")
+    run.call("setfacl", "-m", "u:1234:r", path)
+    expect_equal(as_user(1234, 1234, read), None, "errno with a list that allows")
+    expect_equal(as_user(1235, 1235, read), "EACCES", "errno for one who is not in the list")
+    # The mask is the group's part of the mode.
+    os.chmod(path, 0o600)
+    expect_equal(as_user(1234, 1234, read), "EACCES", "errno with a mask that forbids")
+    os.chmod(path, 0o640)
+    lists = run.call("getfacl", "-n", "-c", "-p", path)
+    expect_equal(lists.split(), ["user::rw-", "user:1234:r--", "group::r--", "mask::r--", "other::---"], "the list")
+    metadata = server.client().head_object(Bucket=bucket, Key="file")["Metadata"]
+    expect("system.posix_acl_access" in metadata.get("xattr", ""), f"the list is not among the metadata: {metadata}")
+
+    run.call("setfacl", "-d", "-m", "u:1234:rwx", directory)
+    old = os.umask(0o077)
+    try:
+        write(os.path.join(directory, "new"), b"new")
+        os.mkdir(os.path.join(directory, "below"))
+        write(mount.path("masked"), b"masked")
+    finally:
+        os.umask(old)
+    expect_equal(oct(mode_of(mount.path("masked"))), oct(0o600), "mode by the umask, without a default list")
+    mount = mount.remount()
+    expect("user:1234:rwx" in run.call("getfacl", "-n", "-c", "-p", os.path.join(directory, "new")), "the list of a new file")
+    expect("default:user:1234:rwx" in run.call("getfacl", "-n", "-c", "-p", os.path.join(directory, "below")),
+           "the default list of a new directory")
+    expect_equal(run.call("getfacl", "-n", "-c", "-p", path), lists, "the list after a remount")
+    run.call("setfacl", "-b", path)
+    expect_equal(failure_of(os.getxattr, path, "system.posix_acl_access"), "ENODATA", "errno of a list that was removed")
+    expect_equal(as_user(1234, 1234, read), "EACCES", "errno when the list is gone")
+    mount.unmount()

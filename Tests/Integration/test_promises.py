@@ -5,7 +5,6 @@ import mmap
 import os
 import signal
 import stat
-import struct
 import time
 
 from harness import MIB, Skip, expect, expect_equal
@@ -245,10 +244,6 @@ def test_not_supported(run):
     for flags, what in [(2, "RENAME_EXCHANGE"), (4, "RENAME_WHITEOUT")]:
         expect_equal(failure_of(call, "renameat2", -100, a.encode(), -100, b.encode(), flags), "EINVAL", f"errno of {what}")
     expect_equal(failure_of(call, "renameat2", -100, a.encode(), -100, b.encode(), 1), "EEXIST", "errno of RENAME_NOREPLACE")
-    # Owner, one user, group, mask, others: see posix_acl_xattr.h of Linux.
-    entries = [(1, 7, -1), (2, 4, 1234), (4, 5, -1), (16, 5, -1), (32, 5, -1)]
-    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
-    expect_equal(failure_of(os.setxattr, a, "system.posix_acl_access", acl), "ENOTSUP", "errno of setting an ACL")
     expect_equal(failure_of(os.open, mount.directory, os.O_TMPFILE | os.O_RDWR), "ENOTSUP", "errno of O_TMPFILE")
     handle = os.open(a, os.O_RDWR)
     # FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE

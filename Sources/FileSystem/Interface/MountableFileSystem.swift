@@ -197,7 +197,8 @@ public protocol MountableFileSystem: AnyObject, Sendable {
     var negativeLifetime: Double { get }
     /// `FORGET`: the kernel drops `count` lookups of the inode.
     func forget(_ node: NodeID, lookups count: UInt64)
-    /// `MKDIR`
+    /// `MKDIR`. Here, in ``makeNode`` and in ``create``, `permissions` are as the program gave them: the file system takes the
+    /// caller's umask off, or does what a default list of the directory says (acl(5)).
     func makeDirectory(_ name: FileName, in parent: NodeID, permissions: UInt32, by caller: Caller)
         async throws(Errno) -> Entry
     /// `MKNOD`: any type but a directory or symbolic link.
@@ -229,6 +230,8 @@ public protocol MountableFileSystem: AnyObject, Sendable {
         async throws(Errno) -> (FileAttributes, lifetime: Double)
     /// `READLINK`
     func readSymbolicLink(_ node: NodeID) async throws(Errno) -> [UInt8]
+    /// `GETXATTR` from memory.
+    func extendedAttributeNow(_ name: String, of node: NodeID) -> Result<[UInt8], Errno>?
     /// `GETXATTR`: `ENODATA` where there is none of that name.
     func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8]
     /// `LISTXATTR`
@@ -309,6 +312,9 @@ public protocol MountableFileSystem: AnyObject, Sendable {
 }
 
 extension MountableFileSystem {
+    /// Nothing is known at once.
+    public func extendedAttributeNow(_ name: String, of node: NodeID) -> Result<[UInt8], Errno>? { nil }
+
     /// Nothing is allocated.
     public func allocate(_ handle: HandleID, mode: AllocationMode, offset: Int64, length: Int64) async throws(Errno) {
         throw .notSupportedOnSocket
