@@ -324,3 +324,27 @@ def test_access_lists(run):
     expect_equal(failure_of(os.getxattr, path, "system.posix_acl_access"), "ENODATA", "errno of a list that was removed")
     expect_equal(as_user(1234, 1234, read), "EACCES", "errno when the list is gone")
     mount.unmount()
+
+
+def test_headers_tags_and_class(run):
+    """Headers, tags and storage class of an object survive a change of attributes, a rename, and the rename of its directory."""
+    only_pail(run)
+    server = run.server("moto")
+    bucket = server.make_bucket("headers")
+    client = server.client()
+    headers = {"CacheControl": "no-cache", "ContentDisposition": "inline", "ContentLanguage": "en", "ContentType": "text/x-own"}
+    for name in ("directory/changed", "directory/renamed", "directory/moved"):
+        client.put_object(Bucket=bucket, Key=name, Body=b"content", StorageClass="STANDARD_IA", Tagging="team=blue&cost=7",
+                          Metadata={"colour": "blue"}, **headers)
+    mount = run.mount(bucket, server=server)
+    os.chmod(mount.path("directory", "changed"), 0o600)
+    os.setxattr(mount.path("directory", "changed"), "user.a", b"1")
+    os.rename(mount.path("directory", "renamed"), mount.path("directory", "other"))
+    os.rename(mount.path("directory"), mount.path("elsewhere"))
+    for name in ("changed", "other", "moved"):
+        head = client.head_object(Bucket=bucket, Key=f"elsewhere/{name}")
+        expect_equal({key: head.get(key) for key in headers}, headers, f"headers of {name}")
+        expect_equal((head.get("StorageClass"), head["Metadata"].get("colour")), ("STANDARD_IA", "blue"), f"class and metadata of {name}")
+        tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=f"elsewhere/{name}")["TagSet"]}
+        expect_equal(tags, {"team": "blue", "cost": "7"}, f"tags of {name}")
+    mount.unmount()

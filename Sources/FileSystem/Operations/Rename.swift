@@ -184,7 +184,8 @@ extension BucketFileSystem {
         let stored: StoredObject
         do throws(StoreError) {
             stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
-                version, to: key, metadata: directive, if: mayReplace ? .none : .absent)
+                version, to: key, metadata: directive, storageClass: state.metadata.storageClass,
+                if: mayReplace ? .none : .absent)
         } catch {
             // Either condition may have failed, the source's or the goal's: look which.
             if !mayReplace, error.kind == .preconditionFailed, try await headOrNil(key) != nil {
