@@ -101,12 +101,15 @@ public struct CopyRequest: Sendable, Equatable {
     public var precondition: Precondition
     /// What becomes of the metadata.
     public var metadata: Metadata
+    /// The storage class of the copy where the metadata are kept: stores do not take over the source's. Nil for the default.
+    public var storageClass: String?
 
     /// A copy to be made.
     public init(
         source: ObjectKey, sourceMatches: ETag? = nil, destination: ObjectKey, precondition: Precondition = .none,
-        metadata: Metadata = .keep
+        metadata: Metadata = .keep, storageClass: String? = nil
     ) {
+        self.storageClass = storageClass
         self.source = source
         self.sourceMatches = sourceMatches
         self.destination = destination

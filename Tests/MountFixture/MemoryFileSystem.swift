@@ -211,7 +211,9 @@ final class MemoryFileSystem: MountableFileSystem {
         try await pause()
         return try state.withLock { state in
             Self.make(
-                name, in: parent.rawValue, type: type, permissions: permissions, device: device, by: caller, &state
+                name, in: parent.rawValue, type: type, permissions: permissions & ~caller.umask, device: device,
+                by: caller,
+                &state
             ).map { Self.entry($0, &state) }
         }.get()
     }
@@ -368,6 +370,7 @@ final class MemoryFileSystem: MountableFileSystem {
     ) -> Result<CreateReply, Errno> {
         state.withLock { state in
             guard !state.isDraining else { return .failure(Errno(rawValue: ESHUTDOWN)) }
+            let permissions = permissions & ~caller.umask
             return Self.make(name, in: parent.rawValue, type: .regular, permissions: permissions, by: caller, &state)
                 .map {
                     let entry = Self.entry($0, &state)

@@ -43,6 +43,8 @@ public struct FileAttributes: Sendable, Hashable {
     public var changeTime: Timestamp
     /// `st_rdev`: device files only.
     public var device: UInt64
+    /// `st_nlink`: 0 for what is removed and still open.
+    public var links: UInt32 = 1
 
     /// Attributes of the given values.
     public init(

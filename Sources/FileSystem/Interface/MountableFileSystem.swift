@@ -116,6 +116,30 @@ public struct RenameFlags: Sendable, Hashable, OptionSet {
     public static let exchange = RenameFlags(rawValue: 2)
 }
 
+/// What `fallocate(2)` shall do.
+public struct AllocationMode: Sendable, Hashable, OptionSet {
+    /// The bits as Linux has them.
+    public let rawValue: Int32
+
+    /// A mode from the kernel's bits.
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `FALLOC_FL_KEEP_SIZE`
+    public static let keepSize = AllocationMode(rawValue: 0x1)
+    /// `FALLOC_FL_PUNCH_HOLE`, always with ``keepSize``
+    public static let punchHole = AllocationMode(rawValue: 0x2)
+    /// `FALLOC_FL_ZERO_RANGE`
+    public static let zeroRange = AllocationMode(rawValue: 0x10)
+}
+
+/// What `lseek(2)` looks for.
+public enum SeekTarget: Int32, Sendable, Hashable {
+    /// `SEEK_DATA`
+    case data = 3
+    /// `SEEK_HOLE`
+    case hole = 4
+}
+
 /// Bytes that a read answers, left where they are: the kernel copies from there.
 public struct ReadReply: Sendable {
     /// A run of bytes and what keeps it alive. The bytes do not change while `owner` lives.
@@ -173,7 +197,8 @@ public protocol MountableFileSystem: AnyObject, Sendable {
     var negativeLifetime: Double { get }
     /// `FORGET`: the kernel drops `count` lookups of the inode.
     func forget(_ node: NodeID, lookups count: UInt64)
-    /// `MKDIR`
+    /// `MKDIR`. Here, in ``makeNode`` and in ``create``, `permissions` are as the program gave them: the file system takes the
+    /// caller's umask off, or does what a default list of the directory says (acl(5)).
     func makeDirectory(_ name: FileName, in parent: NodeID, permissions: UInt32, by caller: Caller)
         async throws(Errno) -> Entry
     /// `MKNOD`: any type but a directory or symbolic link.
@@ -205,6 +230,8 @@ public protocol MountableFileSystem: AnyObject, Sendable {
         async throws(Errno) -> (FileAttributes, lifetime: Double)
     /// `READLINK`
     func readSymbolicLink(_ node: NodeID) async throws(Errno) -> [UInt8]
+    /// `GETXATTR` from memory.
+    func extendedAttributeNow(_ name: String, of node: NodeID) -> Result<[UInt8], Errno>?
     /// `GETXATTR`: `ENODATA` where there is none of that name.
     func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8]
     /// `LISTXATTR`
@@ -239,6 +266,15 @@ public protocol MountableFileSystem: AnyObject, Sendable {
     func writeNow(_ handle: HandleID, offset: Int64, _ bytes: UnsafeRawBufferPointer) -> Result<Int, Errno>?
     /// `WRITE`
     func write(_ handle: HandleID, offset: Int64, _ bytes: [UInt8]) async throws(Errno) -> Int
+    /// `FALLOCATE`: `EOPNOTSUPP` for a mode that is not kept.
+    func allocate(_ handle: HandleID, mode: AllocationMode, offset: Int64, length: Int64) async throws(Errno)
+    /// `LSEEK` to data or a hole at or behind `offset`, in bytes: `ENXIO` where there is none.
+    func seekNow(_ handle: HandleID, from offset: Int64, to target: SeekTarget) -> Result<Int64, Errno>
+    /// `COPY_FILE_RANGE` without the bytes coming here. Returns how many bytes were taken, 0 at the source's end. `EOPNOTSUPP` where
+    /// they have to be read and written, which the kernel then does.
+    func copyRange(
+        of source: HandleID, from sourceOffset: Int64, to target: HandleID, at offset: Int64, length: Int64
+    ) async throws(Errno) -> Int64
     /// `FLUSH`, sent by each close(2), from memory: for a handle with nothing to store.
     func flushNow(_ handle: HandleID, by caller: Caller) -> Result<Void, Errno>?
     /// `FLUSH`
@@ -273,4 +309,26 @@ public protocol MountableFileSystem: AnyObject, Sendable {
     /// Stores all that is not stored yet: the mount is about to end. New opens for writing fail with `ESHUTDOWN` from here
     /// on. Returns the number of files that could not be stored by the time the task is cancelled.
     func drain() async -> Int
+}
+
+extension MountableFileSystem {
+    /// Nothing is known at once.
+    public func extendedAttributeNow(_ name: String, of node: NodeID) -> Result<[UInt8], Errno>? { nil }
+
+    /// Nothing is allocated.
+    public func allocate(_ handle: HandleID, mode: AllocationMode, offset: Int64, length: Int64) async throws(Errno) {
+        throw .notSupportedOnSocket
+    }
+
+    /// The kernel reads and writes.
+    public func copyRange(
+        of source: HandleID, from sourceOffset: Int64, to target: HandleID, at offset: Int64, length: Int64
+    ) async throws(Errno) -> Int64 {
+        throw .notSupportedOnSocket
+    }
+
+    /// Where holes are is not told.
+    public func seekNow(_ handle: HandleID, from offset: Int64, to target: SeekTarget) -> Result<Int64, Errno> {
+        .failure(.invalidArgument)
+    }
 }

@@ -53,6 +53,8 @@ final class Inode: Sendable {
         var pageCacheVersion: ETag?
         /// An open handle has been given bytes of `version`, or may find some in the kernel's pages.
         var hasServedReads = false
+        /// Files whose next commit copies from the version here: see ``BucketFileSystem/settleCopies(of:)``.
+        var copies: [WeakInode] = []
         /// A symbolic link's target, once read.
         var linkTarget: [UInt8]?
         /// When entries were last made or removed here: directories only, and not stored.
@@ -110,6 +112,14 @@ final class Inode: Sendable {
 
     /// What `stat` shows for a state.
     static func view(_ state: borrowing State) -> FileAttributes {
-        state.attributes.fileAttributes(inode: state.number, size: state.staged?.size ?? state.size)
+        var view = state.attributes.fileAttributes(inode: state.number, size: state.staged?.size ?? state.size)
+        if state.isUnlinked { view.links = 0 }
+        return view
     }
+}
+
+/// An inode, if it is still known.
+struct WeakInode: Sendable {
+    /// The inode.
+    weak let inode: Inode?
 }

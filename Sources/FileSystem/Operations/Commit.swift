@@ -43,6 +43,7 @@ extension BucketFileSystem {
 
     /// Stores all that is not stored of a file.
     func commit(_ inode: Inode) async throws(Errno) {
+        if inode.state.withLock({ $0.isDirty && !$0.copies.isEmpty }) { await settleCopies(of: inode) }
         try await perform("close") {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }

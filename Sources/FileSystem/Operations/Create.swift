@@ -110,17 +110,20 @@ extension BucketFileSystem {
         }
     }
 
-    /// Attributes of something new: the caller's, and the directory's group where its set-group-id bit says so (inode(7)).
+    /// Attributes of something new: the caller's, the directory's group where its set-group-id bit says so (inode(7)), and the
+    /// directory's default list, or else the umask, applied to `permissions`.
     func newAttributes(
         _ type: FileType, permissions: UInt32, in parent: NodeID, by caller: Caller, device: UInt64 = 0
     ) throws(Errno) -> StoredAttributes {
         let directory = try inode(parent)
-        let (group, inherits) = directory.state.withLock { state in
-            state.attributes.permissions & 0o2000 != 0 ? (state.attributes.group, true) : (caller.gid, false)
-        }
+        let parentAttributes = directory.state.withLock { $0.attributes }
+        let inherits = parentAttributes.permissions & 0o2000 != 0
         let now = options.clock.wall()
-        return StoredAttributes(
+        var attributes = StoredAttributes(
             type: type, permissions: permissions | (inherits && type == .directory ? 0o2000 : 0), owner: caller.uid,
-            group: group, modificationTime: now, changeTime: now, accessTime: now, device: device)
+            group: inherits ? parentAttributes.group : caller.gid, modificationTime: now, changeTime: now,
+            accessTime: now, device: device)
+        attributes.inherit(from: parentAttributes, umask: caller.umask)
+        return attributes
     }
 }

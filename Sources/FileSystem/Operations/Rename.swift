@@ -52,6 +52,9 @@ extension BucketFileSystem {
         let move = Move(
             inode: inode, name: name, parent: parent, newName: newName, newParent: newParent, target: target)
         _ = try path(of: newName, in: newParent)
+        for moved in namespace.withLock({ $0.subtree(of: inode.node) }).map(\.inode) + [target].compactMap({ $0 }) {
+            await settleCopies(of: moved)
+        }
         return inode.type == .directory
             ? try await renameDirectory(move) : try await renameFile(move, mayReplace: mayReplace)
     }
@@ -190,7 +193,8 @@ extension BucketFileSystem {
         let stored: StoredObject
         do throws(StoreError) {
             stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
-                version, to: key, metadata: directive, if: mayReplace ? .none : .absent)
+                version, to: key, metadata: directive, storageClass: state.metadata.storageClass,
+                if: mayReplace ? .none : .absent)
         } catch {
             // Either condition may have failed, the source's or the goal's: look which.
             if !mayReplace, error.kind == .preconditionFailed, try await headOrNil(key) != nil {

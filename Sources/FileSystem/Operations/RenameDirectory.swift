@@ -230,7 +230,9 @@ extension BucketFileSystem {
         // A store that keeps directories of its own has made this one with the first file copied into it.
         let precondition = Self.isMarker(object) ? Precondition.none : precondition
         do throws(StoreError) {
-            return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination, if: precondition).etag
+            return try await ServerCopy(store: store, parallel: 4).copy(
+                version, to: destination, storageClass: object.storageClass, if: precondition
+            ).etag
         } catch {
             if Self.isMarker(object), error.kind == .notFound {
                 // Some stores list markers that they cannot copy: put a new one with the same headers.
@@ -239,7 +241,9 @@ extension BucketFileSystem {
             }
             // Some stores take no condition with a copy.
             if precondition != .none, error.kind == .notImplemented {
-                return try await ServerCopy(store: store, parallel: 4).copy(version, to: destination).etag
+                return try await ServerCopy(store: store, parallel: 4).copy(
+                    version, to: destination, storageClass: object.storageClass
+                ).etag
             }
             // Either condition may have failed, the source's or the goal's: look which.
             if precondition == .absent, error.kind == .preconditionFailed, try await headOrNil(destination) != nil {

@@ -16,12 +16,14 @@ struct ServerCopy: Sendable {
     private static let range: Int64 = 1 << 30
 
     /// Copies a version to `destination`.
+    /// - Parameter storageClass: the source's, where the metadata are kept; nil for the default.
     func copy(
         _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
-        if precondition: Precondition = .none
+        storageClass: String? = nil, if precondition: Precondition = .none
     ) async throws(StoreError) -> StoredObject {
         do throws(StoreError) {
-            return try await copyOnce(source, to: destination, metadata: metadata, if: precondition)
+            return try await copyOnce(
+                source, to: destination, metadata: metadata, storageClass: storageClass, if: precondition)
         } catch {
             guard precondition != .none, error.kind == .preconditionFailed, error.isAmbiguous,
                 let own = try await ownCopy(of: source, at: destination, metadata: metadata)
@@ -56,14 +58,14 @@ struct ServerCopy: Sendable {
 
     private func copyOnce(
         _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata,
-        if precondition: Precondition
+        storageClass: String?, if precondition: Precondition
     ) async throws(StoreError) -> StoredObject {
         if source.size <= store.features.maximumPartSize {
             return try await store.copy(
                 CopyRequest(
                     source: source.key, sourceMatches: source.etag, destination: destination,
                     precondition: precondition,
-                    metadata: metadata))
+                    metadata: metadata, storageClass: storageClass))
         }
         let headers: ObjectMetadata
         switch metadata {

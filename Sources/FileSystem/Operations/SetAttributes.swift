@@ -22,7 +22,7 @@ extension BucketFileSystem {
             || changes.modificationTime != nil
         if changesAttributes {
             try await change(inode, verb: "setattr") { attributes throws(Errno) in
-                if let permissions = changes.permissions { attributes.permissions = permissions & 0o7777 }
+                if let permissions = changes.permissions { attributes.setPermissions(permissions) }
                 if let owner = changes.owner { attributes.owner = owner }
                 if let group = changes.group { attributes.group = group }
                 if let time = changes.accessTime { attributes.accessTime = time.value(now: now) }
@@ -91,6 +91,7 @@ extension BucketFileSystem {
                 new: state.attributes)
         }
         if change.isDeferred { return }
+        await settleCopies(of: inode)
         do {
             try await perform(verb) {
                 try await self.treeShape.lock(exclusive: false)
@@ -121,17 +122,32 @@ extension BucketFileSystem {
     /// `ENOTSUP` would be taken by a kernel that enforces lists for a failure, and each access refused.
     private func checkExtendedAttributes(reading name: String? = nil) throws(Errno) {
         if options.hasExtendedAttributes { return }
-        let isList = name?.utf8.starts(with: "system.posix_acl_".utf8) ?? false
+        let isList = name.map(AccessControlList.isName) ?? false
         throw isList ? .noData : .notSupported
+    }
+
+    /// `GETXATTR` from memory.
+    public func extendedAttributeNow(_ name: String, of node: NodeID) -> Result<[UInt8], Errno>? {
+        guard let inode = namespace.withLock({ $0[node]?.inode }) else { return .failure(.staleNFSFileHandle) }
+        guard isFresh(inode) else { return nil }
+        do { return .success(try value(of: name, of: inode)) } catch { return .failure(error) }
     }
 
     /// `GETXATTR`
     public func extendedAttribute(_ name: String, of node: NodeID) async throws(Errno) -> [UInt8] {
-        try checkExtendedAttributes(reading: name)
         let inode = try inode(node)
         try await refresh(inode)
+        return try value(of: name, of: inode)
+    }
+
+    private func value(of name: String, of inode: Inode) throws(Errno) -> [UInt8] {
+        try checkExtendedAttributes(reading: name)
+        let isList = AccessControlList.isName(name)
+        // Where all files show permissions by an option, no list may say otherwise.
+        if isList, options.umask != nil { throw .noData }
         let attributes = inode.state.withLock { $0.attributes.extendedAttributes }
-        guard attributes.entries != nil else { throw .ioError }
+        // Without its list, a file whose attributes cannot be read shows its mode; EIO would make it unreachable.
+        guard attributes.entries != nil else { throw isList ? .noData : .ioError }
         guard let value = attributes[name] else { throw .noData }
         return value
     }
@@ -152,6 +168,11 @@ extension BucketFileSystem {
         try checkWritable()
         try checkExtendedAttributes()
         let inode = try inode(node)
+        let isList = AccessControlList.isName(name)
+        if isList {
+            if options.umask != nil { throw .notSupportedOnSocket }
+            if name == AccessControlList.inherited, inode.type != .directory { throw .permissionDenied }
+        }
         try await refresh(inode)
         let now = options.clock.wall()
         try await change(inode, verb: "setxattr") { attributes throws(Errno) in
@@ -159,7 +180,13 @@ extension BucketFileSystem {
             let isThere = entries.contains { $0.name.utf8.elementsEqual(name.utf8) }
             if mustCreate, isThere { throw .fileExists }
             if mustReplace, !isThere { throw .noData }
-            _ = attributes.extendedAttributes.set(name, to: value)
+            if isList {
+                guard attributes.setList(name, to: value) else { throw .invalidArgument }
+                // As chmod(2): who is not of the file's group cannot give its set-group-id bit.
+                if caller.uid != 0, caller.gid != attributes.group { attributes.permissions &= ~0o2000 }
+            } else {
+                _ = attributes.extendedAttributes.set(name, to: value)
+            }
             attributes.changeTime = now
         }
     }

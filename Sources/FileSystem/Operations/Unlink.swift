@@ -14,6 +14,7 @@ extension BucketFileSystem {
         let inode = try await held(name, in: parent)
         defer { forget(inode.node, lookups: 1) }
         guard inode.type != .directory else { throw .isDirectory }
+        await settleCopies(of: inode)
         try await perform("unlink") {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }

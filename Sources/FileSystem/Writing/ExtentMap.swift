@@ -109,6 +109,20 @@ struct ExtentMap: Sendable {
         return false
     }
 
+    /// The first byte at or behind `offset` that is data, or that is in a hole: zeros that nobody wrote, and the end of the file.
+    /// Nil where there is none, and where `offset` is not in the file.
+    func seek(from offset: Int64, to target: SeekTarget) -> Int64? {
+        guard offset >= 0, offset < size else { return nil }
+        var position = find(offset)
+        while position.chunk < chunks.count {
+            let extent = chunks[position.chunk].extents[position.index]
+            let isHole = if case .zeros = extent.source { true } else { false }
+            if isHole == (target == .hole) { return max(offset, extent.start) }
+            advance(&position)
+        }
+        return target == .hole ? size : nil
+    }
+
     // MARK: Changing
 
     /// Puts bytes in place of `range`; beyond the size it grows the file, with zeros up to where the range begins.

@@ -28,6 +28,8 @@ struct StagedContent: Sendable {
 
     var map: ExtentMap
     var base: ObjectVersion?
+    /// The base is another file's version, of which a range is copied into this one by its next commit.
+    var hasForeignBase = false
     /// The block in memory that the next bytes go to.
     var tail: StagingBlock?
     /// The block on disk that the next bytes of a sequential writer go to.
@@ -49,7 +51,7 @@ struct StagedContent: Sendable {
     }
 
     var isDirty: Bool {
-        guard let base else { return true }
+        guard let base, !hasForeignBase else { return true }
         return !map.isUnchanged(fromBaseOf: base.size)
     }
 
@@ -146,6 +148,39 @@ struct StagedContent: Sendable {
         return .done
     }
 
+    /// Makes `range` zeros, as far as the file goes or beyond.
+    mutating func zero(_ range: Range<Int64>, keepsSize: Bool, limit: Int64) -> Placement {
+        if let refusal = refusal(of: range.count, at: range.lowerBound, limit: limit) { return .failed(refusal) }
+        let range = keepsSize ? range.clamped(to: 0..<max(map.size, 0)) : range
+        guard !range.isEmpty else { return .done }
+        if map.hasUploadedBytes(in: range) { return .needsUploadedBytes }
+        map.zero(range)
+        stream.changed(range)
+        return .done
+    }
+
+    /// Puts `range` of another file's version at `offset`, to be copied inside the store by the next commit. False, and nothing
+    /// done, where the file keeps bytes of another version than that, as it can rest on one only; where bytes are concerned that
+    /// only an upload has; and during a commit.
+    mutating func copy(_ range: Range<Int64>, of version: ObjectVersion, to offset: Int64, limit: Int64) -> Bool {
+        let target = offset..<offset + Int64(range.count)
+        guard !isCommitting, !isDiscarded, unsettled == nil, refusal(of: range.count, at: offset, limit: limit) == nil,
+            !map.hasUploadedBytes(in: target)
+        else { return false }
+        if !(hasForeignBase && base == version) {
+            let keepsOther = map.extents.contains { extent in
+                guard case .object = extent.source else { return false }
+                return extent.start < target.lowerBound || extent.end > target.upperBound
+            }
+            if keepsOther { return false }
+            base = version
+            hasForeignBase = true
+        }
+        map.write(target, .object(range.lowerBound))
+        stream.changed(target)
+        return true
+    }
+
     /// Bytes written from here on go to new blocks, small ones at first.
     mutating func forgetTails() {
         tail = nil
@@ -157,6 +192,7 @@ struct StagedContent: Sendable {
     mutating func stored(_ snapshot: ExtentMap, as version: ObjectVersion) {
         map = map.settled(over: snapshot)
         base = version
+        hasForeignBase = false
         run = 0..<0
         stream.reset()
         unsettled = nil

@@ -17,7 +17,7 @@ struct CommitResult: Sendable {
 extension StagedFile {
     /// Stores the content as it is when the call's turn comes; one commit of a file runs at a time.
     ///
-    /// Requests: none for unchanged content; 1 PUT up to the single-PUT threshold; beyond that 1 to create, 1 a part, 1 to complete
+    /// Requests: none for unchanged content; 1 CopyObject for another file's as a whole (see ``ServerCopy``); 1 PUT up to the single-PUT threshold; beyond that 1 to create, 1 a part, 1 to complete
     /// (see ``UploadPlan``), less what streaming sent before; 1 GET for each range of the base that is sent again.
     ///
     /// - Parameters:
@@ -78,8 +78,8 @@ extension StagedFile {
     private func commitAlone(_ given: UploadTarget) async throws(StoreError) -> CommitResult {
         var target = given
         let settled = try await settle(&target)
-        let (map, pinned, base, stream) = state.withLock { state in
-            (state.map, PinnedExtents(state.map.extents), state.base, state.stream)
+        let (map, pinned, base, stream, hasForeignBase) = state.withLock { state in
+            (state.map, PinnedExtents(state.map.extents), state.base, state.stream, state.hasForeignBase)
         }
         var session = stream.session
         var fixed = stream.fixedParts
@@ -102,10 +102,20 @@ extension StagedFile {
             }
         }
 
+        if hasForeignBase, let base, map.isUnchanged(fromBaseOf: base.size) {
+            if let session { await giveUp(session) }
+            let object = try await ServerCopy(store: store, parallel: limits.parallelParts).copy(
+                base, to: target.key, metadata: .replace(target.metadata), if: target.precondition)
+            let version = ObjectVersion(key: target.key, etag: object.etag, size: map.size)
+            state.withLock { $0.stored(map, as: version) }
+            return CommitResult(object: object, version: version, metadata: target.metadata)
+        }
+
         let plan: UploadPlan
         do {
             plan = try UploadPlan(
-                content: map, baseSize: base?.size, fixed: fixed, features: store.features, limits: limits)
+                content: map, baseSize: hasForeignBase ? nil : base?.size, fixed: fixed, features: store.features,
+                limits: limits)
         } catch {
             throw StoreError(
                 .limitExceeded, operation: "CreateMultipartUpload", key: target.key,

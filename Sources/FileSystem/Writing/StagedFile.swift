@@ -86,7 +86,7 @@ final class StagedFile: Sendable {
     /// Whether part of the content is still the base version's: what is stored then rests on that version.
     var keepsBase: Bool {
         state.withLock { state in
-            state.map.extents.contains { if case .object = $0.source { true } else { false } }
+            !state.hasForeignBase && state.map.extents.contains { if case .object = $0.source { true } else { false } }
         }
     }
 
@@ -97,7 +97,7 @@ final class StagedFile: Sendable {
     /// during a commit, or where the sizes differ.
     func rebase(to version: ObjectVersion) -> Bool {
         state.withLock { state in
-            guard !state.isCommitting, state.base?.size == version.size else { return false }
+            guard !state.isCommitting, !state.hasForeignBase, state.base?.size == version.size else { return false }
             state.base = version
             return true
         }
@@ -147,6 +147,36 @@ final class StagedFile: Sendable {
             }
             try await completeEarly()
         }
+    }
+
+    /// Makes `range` zeros: as far as the file goes, or beyond, which grows it.
+    ///
+    /// Errors: EFBIG, EINVAL; those of a commit where an upload has to be completed first.
+    func zero(_ range: Range<Int64>, keepsSize: Bool) async throws(Errno) {
+        while true {
+            let placement = state.withLock {
+                $0.zero(range, keepsSize: keepsSize, limit: store.features.maximumObjectSize)
+            }
+            switch placement {
+            case .done: return await trimSpill()
+            case .failed(let error): throw error
+            case .needsBlock, .mustWait, .needsUploadedBytes: try await completeEarly()
+            }
+        }
+    }
+
+    /// Whether content is to be copied from another file's version.
+    var hasForeignBase: Bool { state.withLock { $0.hasForeignBase } }
+
+    /// Puts `range` of another file's version at `offset`: the next commit copies it inside the store. False, and nothing done, where
+    /// that cannot be: the bytes then have to be written.
+    func copy(_ range: Range<Int64>, of version: ObjectVersion, to offset: Int64) -> Bool {
+        state.withLock { $0.copy(range, of: version, to: offset, limit: store.features.maximumObjectSize) }
+    }
+
+    /// The first byte at or behind `offset` that is data, or in a hole; nil where there is none.
+    func seek(from offset: Int64, to target: SeekTarget) -> Int64? {
+        state.withLock { $0.map.seek(from: offset, to: target) }
     }
 
     private func placeNow(_ bytes: UnsafeRawBufferPointer, at offset: Int64?) -> Result<Int, Errno>? {

@@ -21,6 +21,14 @@ extension Dispatcher {
         for (capability, _) in Self.capabilities where connection.capable & UInt32(capability) != 0 {
             wanted |= UInt32(capability)
         }
+        if options.defaultPermissions {
+            // Access control lists are the kernel's to enforce, and a directory's default list counts before the umask. Without
+            // `default_permissions` the capability would turn that on.
+            for capability in [FUSE_CAP_POSIX_ACL, FUSE_CAP_DONT_MASK]
+            where connection.capable & UInt32(capability) != 0 {
+                wanted |= UInt32(capability)
+            }
+        }
         connection.want = wanted
         connection.max_write = min(connection.max_write, Self.maximumWrite)
         // The kernel offers what its device has, 128 KiB, and takes nothing over that: see ``Readahead``.
@@ -42,7 +50,6 @@ extension Dispatcher {
     /// - `AUTO_INVAL_DATA`: drops a file's cached pages whenever a stat shows another mtime, and our own writes change it.
     /// - `HANDLE_KILLPRIV`: would make clearing set-id bits on chown and truncate our duty; the kernel does it by SETATTR.
     /// - `SPLICE_…`: data comes from memory and goes to memory, where a pipe in between saves no copy.
-    /// - `DONT_MASK`: the kernel takes the umask off modes itself.
     /// - `ASYNC_DIO`: the kernel then waits for an `O_DIRECT` read as for a disk, deaf to signals, even to SIGKILL.
     /// - `POSIX_LOCKS`, `FLOCK_LOCKS`: the kernel keeps locks, between the programs of this host.
     /// - `CACHE_SYMLINKS`: a link may be replaced in the bucket by one with another target.

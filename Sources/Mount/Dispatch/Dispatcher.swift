@@ -30,8 +30,8 @@ final class Dispatcher: Sendable {
     }
 
     /// libfuse's table of callbacks. A verb that is left out is answered with `ENOSYS`, upon which the kernel either does it
-    /// itself from then on (lseek, flock, fcntl locks, access under `default_permissions`) or tells the program that it is not
-    /// supported (fallocate, ioctl).
+    /// itself from then on (flock, fcntl locks, access under `default_permissions`) or tells the program that it is not
+    /// supported (ioctl, `O_TMPFILE`).
     static var operations: fuse_lowlevel_ops {
         var table = fuse_lowlevel_ops()
         addConnection(to: &table)

@@ -9,14 +9,17 @@ import SystemPackage
 /// - `security.capability`: the kernel asks for it **before every write** to a file (file_remove_privs), which would double
 ///   the requests of a writer. On a `nosuid` mount, which ours are unless `-o suid` is given, file capabilities have no effect,
 ///   so there is none to show, and none can be set.
-/// - `system.posix_acl_access` and `…_default`: `ls -l` asks for each file. Nobody would enforce an ACL here; a program that
-///   wants to set one is told that it is not supported.
+/// - `system.posix_acl_access` and `…_default` without `default_permissions`: nobody would enforce a list, so a program that wants
+///   to set one is told that it is not supported.
 extension Dispatcher {
     static func addExtendedAttributes(to table: inout fuse_lowlevel_ops) {
         table.getxattr = { raw, node, name, size in
             let request = FuseRequest(raw!)
             let node = NodeID(rawValue: node)
             request.withAttributeName(name, missing: .noData) { name in
+                if let answer = request.fileSystem.extendedAttributeNow(name, of: node) {
+                    return request.reply(value: answer, room: size)
+                }
                 request.continueAsynchronously { request in
                     let answer = await outcome { () async throws(Errno) in
                         try await request.fileSystem.extendedAttribute(name, of: node)
@@ -77,7 +80,9 @@ extension FuseRequest {
         }
         switch name {
         case "security.capability" where !dispatcher.options.honoursSetID: reply(error: missing)
-        case "system.posix_acl_access", "system.posix_acl_default": reply(error: .notSupportedOnSocket)
+        case "system.posix_acl_access", "system.posix_acl_default":
+            // The kernel asks for them, and enforces them, only where it was told so at INIT.
+            if dispatcher.options.defaultPermissions { body(name) } else { reply(error: .notSupportedOnSocket) }
         default: body(name)
         }
     }

@@ -3,7 +3,7 @@ import FileSystem
 import Glibc
 import SystemPackage
 
-/// CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE.
+/// CREATE, OPEN, READ, WRITE, COPY_FILE_RANGE, FALLOCATE, LSEEK, FLUSH, FSYNC, RELEASE.
 extension Dispatcher {
     static func addFiles(to table: inout fuse_lowlevel_ops) {
         table.create = { raw, parent, name, mode, info in
@@ -68,6 +68,45 @@ extension Dispatcher {
                     try await request.fileSystem.write(handle, offset: offset, copy)
                 }
                 request.reply(written: answer, of: copy.count)
+            }
+        }
+        table.fallocate = { raw, _, mode, offset, length, info in
+            let request = FuseRequest(raw!)
+            let (handle, mode) = (HandleID(rawValue: info!.pointee.fh), AllocationMode(rawValue: mode))
+            let (offset, length) = (Int64(offset), Int64(length))
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    try await request.fileSystem.allocate(handle, mode: mode, offset: offset, length: length)
+                }
+                request.reply(answer)
+            }
+        }
+        table.copy_file_range = { raw, _, sourceOffset, source, _, offset, target, length, _ in
+            let request = FuseRequest(raw!)
+            let (source, target) = (HandleID(rawValue: source!.pointee.fh), HandleID(rawValue: target!.pointee.fh))
+            let (sourceOffset, offset) = (Int64(sourceOffset), Int64(offset))
+            // The answer has 32 bits; the kernel asks for less than 2 GiB at once.
+            let length = min(Int64(clamping: length), Int64(Int32.max))
+            request.continueAsynchronously { request in
+                let answer = await outcome { () async throws(Errno) in
+                    Int(
+                        try await request.fileSystem.copyRange(
+                            of: source, from: sourceOffset, to: target, at: offset, length: length))
+                }
+                request.reply(written: answer, of: Int(length))
+            }
+        }
+        // Only for data and holes: the kernel knows the rest.
+        table.lseek = { raw, _, offset, whence, info in
+            let request = FuseRequest(raw!)
+            guard let target = SeekTarget(rawValue: whence) else {
+                request.reply(error: .invalidArgument)
+                return
+            }
+            let handle = HandleID(rawValue: info!.pointee.fh)
+            switch request.fileSystem.seekNow(handle, from: Int64(offset), to: target) {
+            case .success(let found): request.reply { fuse_reply_lseek($0, off_t(found)) }
+            case .failure(let error): request.reply(error: error)
             }
         }
         table.flush = { raw, _, info in

@@ -17,7 +17,7 @@ extension FileAttributes {
         status.st_ino = UInt(inode)
         status.st_mode = mode
         // No hard links: one name a file; and 1 for directories tells find(1) not to count subdirectories by it.
-        status.st_nlink = 1
+        status.st_nlink = UInt(links)
         status.st_uid = owner
         status.st_gid = group
         status.st_size = off_t(size)

@@ -212,9 +212,9 @@ public final class InMemoryStore: ObjectStore {
                 "The specified copy source is larger than the maximum allowable size for a copy source")
         }
         if case .keep = request.metadata {
-            // The storage class and a redirect do not go along on S3 either.
+            // The source's storage class and a redirect do not go along on S3 either.
             metadata = source.metadata
-            metadata.storageClass = nil
+            metadata.storageClass = request.storageClass
             metadata.websiteRedirectLocation = nil
         }
         let isFromParts = source.etag.value.utf8.contains(UInt8(ascii: "-"))

@@ -12,7 +12,7 @@ extension S3Store {
             switch copy.metadata {
             case .keep:
                 request.setHeader("x-amz-metadata-directive", "COPY")
-                ObjectHeaders.appendDefaults(storageClass: nil, configuration, to: &request)
+                ObjectHeaders.appendDefaults(storageClass: copy.storageClass, configuration, to: &request)
             case .replace(let metadata):
                 request.setHeader("x-amz-metadata-directive", "REPLACE")
                 ObjectHeaders.append(metadata, configuration, to: &request)
