@@ -117,6 +117,29 @@ struct FileSystemDriver: Sendable {
         }
     }
 
+    /// copy_file_range(2) until all is copied or the source ends, by reading and writing where the file system leaves that to the
+    /// kernel.
+    func copy(_ source: HandleID, at offset: Int, to target: HandleID, at targetOffset: Int, count: Int)
+        async throws(Errno)
+    {
+        var done = 0
+        while done < count {
+            do throws(Errno) {
+                let more = try await fileSystem.copyRange(
+                    of: source, from: Int64(offset + done), to: target, at: Int64(targetOffset + done),
+                    length: Int64(count - done))
+                if more == 0 { return }
+                done += Int(more)
+            } catch {
+                guard error == .notSupportedOnSocket else { throw error }
+                let bytes = try await read(source, at: Int64(offset + done), count: count - done)
+                if bytes.isEmpty { return }
+                try await write(target, at: Int64(targetOffset + done), bytes)
+                done += bytes.count
+            }
+        }
+    }
+
     /// close(2): flush, then release whatever the flush said.
     func close(_ handle: HandleID) async throws(Errno) {
         var failure: Errno?
