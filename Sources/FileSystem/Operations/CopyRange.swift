@@ -27,6 +27,8 @@ extension BucketFileSystem {
         guard sourceOffset >= 0, offset >= 0, length >= 0 else { throw .invalidArgument }
         guard from.inode !== to.inode else { throw .notSupportedOnSocket }
         let minimum = store.features.partCopies ? store.features.minimumPartSize : .max
+        // A file without a name is never stored: there is no commit that could copy.
+        if to.inode.state.withLock({ $0.isUnlinked }) { throw .notSupportedOnSocket }
         let taken: Int64? = from.inode.state.withLock { state in
             guard let version = state.version, version.etag != nil, !state.isUnlinked, state.hiddenKey == nil,
                 !(state.staged?.isDirty ?? false)
@@ -66,5 +68,12 @@ extension BucketFileSystem {
                 logger.error("a file could not be copied before its source changed: \(error)")
             }
         }
+    }
+
+    /// Stores a file that rests on another's version and is about to lose its name while it is open: without a name it could not
+    /// be stored when that version goes. The caller holds its gate. Requests: those of the commit.
+    func storeBeforeUnlinking(_ inode: Inode) async throws {
+        let isNeeded = inode.state.withLock { $0.handles > 0 && $0.staged?.hasForeignBase ?? false }
+        if isNeeded { try await commitHoldingGate(inode) }
     }
 }

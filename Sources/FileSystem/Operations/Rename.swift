@@ -105,6 +105,7 @@ extension BucketFileSystem {
         } else if inode.state.withLock({ $0.staged?.isStreaming ?? false }) {
             try await commitHoldingGate(inode)
         }
+        if let target = move.target { try await storeBeforeUnlinking(target) }
         let covered = move.target?.state.withLock { $0.version ?? $0.covered }
         if let target = move.target { try await preserveContent(of: target) }
         var moved: MovedObject?

@@ -22,6 +22,7 @@ extension BucketFileSystem {
                 guard self.namespace.withLock({ $0.child(name, of: parent)?.inode === inode }) else {
                     throw Errno.noSuchFileOrDirectory
                 }
+                try await self.storeBeforeUnlinking(inode)
                 if inode.state.withLock({ $0.version != nil || $0.covered != nil }) {
                     try await self.keepDirectory(parent)
                     try await self.preserveContent(of: inode)

@@ -98,6 +98,25 @@ import Testing
         #expect(bucket.text("b") == Self.text.dropLast() + "Y")
     }
 
+    /// A copy that loses its name while it is open keeps its content when the source changes after that.
+    @Test(arguments: ["unlink", "replace"]) func anOpenCopyWithoutAName(by verb: String) async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array(Self.text.utf8))
+        bucket.store.insert("c", [1])
+        let mount = bucket.mount()
+        let from = try await mount.open("a")
+        let to = try await mount.open("b", [.readWrite, .create])
+        #expect(try await copy(mount, from, 0, to, 0, 1 << 40) == 1000)
+        if verb == "unlink" { try await mount.unlink("b") } else { try await mount.rename("c", to: "b") }
+        // And what is copied to a file without a name has to be written to it.
+        await #expect(throws: Errno.notSupportedOnSocket) { try await copy(mount, from, 0, to, 0, 1 << 40) }
+        try await mount.close(from)
+        try await mount.put("a", "another")
+        #expect(try await mount.read(to, at: 0, 2000) == Self.text)
+        try await mount.close(to)
+        #expect(bucket.store.allKeys == (verb == "unlink" ? ["a", "c"] : ["a", "b"]))
+    }
+
     /// What is copied is one version, and the close says where it is gone.
     @Test func aSourceReplacedElsewhereIsAnError() async throws {
         let bucket = TestBucket()
