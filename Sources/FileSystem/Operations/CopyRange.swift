@@ -26,10 +26,30 @@ extension BucketFileSystem {
         guard let from, let to, let staged = to.staged else { throw .badFileDescriptor }
         guard sourceOffset >= 0, offset >= 0, length >= 0 else { throw .invalidArgument }
         guard from.inode !== to.inode else { throw .notSupportedOnSocket }
-        let minimum = store.features.partCopies ? store.features.minimumPartSize : .max
+        let taken = try await perform("copy_file_range") {
+            // Under the gate the target keeps its name meanwhile: see ``storeBeforeUnlinking(_:)``.
+            try await to.inode.gate.withLock {
+                self.stageCopy(of: from.inode, from: sourceOffset, to: to.inode, staged, at: offset, length: length)
+            }
+        }
+        guard let taken else { throw .notSupportedOnSocket }
+        if taken > 0 {
+            to.hasWritten.store(true, ordering: .relaxed)
+            noteWrite(to.inode)
+        }
+        return taken
+    }
+
+    /// Rests a range of a file on the source's version. Returns how many bytes were taken; nil where that cannot be. The caller
+    /// holds the target's gate.
+    private func stageCopy(
+        of source: Inode, from sourceOffset: Int64, to target: Inode, _ staged: StagedFile, at offset: Int64,
+        length: Int64
+    ) -> Int64? {
         // A file without a name is never stored: there is no commit that could copy.
-        if to.inode.state.withLock({ $0.isUnlinked }) { throw .notSupportedOnSocket }
-        let taken: Int64? = from.inode.state.withLock { state in
+        if target.state.withLock({ $0.isUnlinked }) { return nil }
+        let minimum = store.features.partCopies ? store.features.minimumPartSize : .max
+        return source.state.withLock { state in
             guard let version = state.version, version.etag != nil, !state.isUnlinked, state.hiddenKey == nil,
                 !(state.staged?.isDirty ?? false)
             else { return nil }
@@ -41,16 +61,10 @@ extension BucketFileSystem {
             else { return nil }
             // From here on the handle keeps to this version, as after a read.
             state.hasServedReads = true
-            state.copies.removeAll { $0.inode == nil || $0.inode === to.inode }
-            state.copies.append(WeakInode(inode: to.inode))
+            state.copies.removeAll { $0.inode == nil || $0.inode === target }
+            state.copies.append(WeakInode(inode: target))
             return count
         }
-        guard let taken else { throw .notSupportedOnSocket }
-        if taken > 0 {
-            to.hasWritten.store(true, ordering: .relaxed)
-            noteWrite(to.inode)
-        }
-        return taken
     }
 
     /// Stores the files that are to be copied from the version of `inode`, which is about to go. The caller holds no lock. What fails

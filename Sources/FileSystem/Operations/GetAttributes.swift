@@ -64,7 +64,7 @@ extension BucketFileSystem {
     private func refreshRoot() async throws(Errno) {
         let key = keys.directoryKey("")
         let seen = options.clock.monotonic()
-        let info = try await perform("getattr") { try await self.headOrNil(key) }
+        let info = try await perform("getattr") { try await self.store.headOrNil(key) }
         guard let root = namespace.withLock({ $0[.root]?.inode }) else { return }
         let stored = info.flatMap { state(from: .object($0, key: key, seen: seen), number: root.number) }
         root.state.withLock { state in

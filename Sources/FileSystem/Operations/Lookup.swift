@@ -123,7 +123,7 @@ extension BucketFileSystem {
             let key = hint.isDirectory ? keys.directoryKey(path) : keys.fileKey(path)
             let seen = options.clock.monotonic()
             do throws(StoreError) {
-                if let info = try await headOrNil(key) { return .object(info, key: key, seen: seen) }
+                if let info = try await store.headOrNil(key) { return .object(info, key: key, seen: seen) }
             } catch {
                 // As s3fs: a name that is listed and may not be looked at is a file that nobody may touch.
                 let isDenied = error.kind == .accessDenied || error.kind == .invalidRequest
@@ -148,7 +148,7 @@ extension BucketFileSystem {
     private func resolveUnknown(_ target: LookupTarget, path: String) async throws -> Resolution {
         let key = keys.fileKey(path)
         let seen = options.clock.monotonic()
-        async let object = headOrNil(key)
+        async let object = store.headOrNil(key)
         async let isListed = listNeighbours(of: target, path: path, seen: seen)
         if let info = try await object {
             // The listing is only worth having; its failure is not the name's.
@@ -157,17 +157,8 @@ extension BucketFileSystem {
         }
         guard try await isListed else { return .absent(seen: seen) }
         let directoryKey = keys.directoryKey(path)
-        let marker = try await headOrNil(directoryKey)
+        let marker = try await store.headOrNil(directoryKey)
         return marker.map { .object($0, key: directoryKey, seen: seen) } ?? .impliedDirectory(seen: seen)
-    }
-
-    /// HEAD, where 404 is an answer.
-    func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
-        do {
-            return try await store.head(key)
-        } catch  where error.kind == .notFound {
-            return nil
-        }
     }
 
     /// Lists from the name on, keeps what the page tells of its neighbours, and says whether there is a directory of the

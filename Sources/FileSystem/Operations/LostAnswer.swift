@@ -18,7 +18,7 @@ extension BucketFileSystem {
             return try await store.put(key, body: body, metadata: metadata, if: precondition)
         } catch {
             guard error.isAmbiguous, error.kind != .cancelled else { throw error }
-            guard let info = try await headOrNil(key), info.size == body.length,
+            guard let info = try await store.headOrNil(key), info.size == body.length,
                 Self.headers(of: info.metadata, at: key) == Self.headers(of: metadata, at: key)
             else { throw error }
             logger.info("the store took the object although its answer got lost", metadata: ["key": "\(key)"])

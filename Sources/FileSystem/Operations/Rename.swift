@@ -198,7 +198,7 @@ extension BucketFileSystem {
                 if: mayReplace ? .none : .absent)
         } catch {
             // Either condition may have failed, the source's or the goal's: look which.
-            if !mayReplace, error.kind == .preconditionFailed, try await headOrNil(key) != nil {
+            if !mayReplace, error.kind == .preconditionFailed, try await store.headOrNil(key) != nil {
                 throw Errno.fileExists
             }
             throw error

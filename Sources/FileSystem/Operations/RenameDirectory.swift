@@ -246,7 +246,8 @@ extension BucketFileSystem {
                 ).etag
             }
             // Either condition may have failed, the source's or the goal's: look which.
-            if precondition == .absent, error.kind == .preconditionFailed, try await headOrNil(destination) != nil {
+            if precondition == .absent, error.kind == .preconditionFailed, try await store.headOrNil(destination) != nil
+            {
                 throw Errno.directoryNotEmpty
             }
             throw error

@@ -38,22 +38,16 @@ struct ServerCopy: Sendable {
     private func ownCopy(
         of source: ObjectVersion, at destination: ObjectKey, metadata: CopyRequest.Metadata
     ) async throws(StoreError) -> StoredObject? {
-        do throws(StoreError) {
-            let copy = try await store.head(destination)
-            guard copy.size == source.size else { return nil }
-            let isFromParts = source.etag?.value.utf8.contains(UInt8(ascii: "-")) ?? true
-            guard isFromParts || copy.etag == source.etag else { return nil }
-            let headers: ObjectMetadata
-            switch metadata {
-            case .replace(let new): headers = new
-            case .keep: headers = try await store.head(source.key).metadata
-            }
-            guard copy.metadata.user == headers.user else { return nil }
-            return StoredObject(etag: copy.etag, versionID: copy.versionID, date: copy.lastModified)
-        } catch {
-            guard error.kind == .notFound else { throw error }
-            return nil
+        guard let copy = try await store.headOrNil(destination), copy.size == source.size else { return nil }
+        let isFromParts = source.etag?.value.utf8.contains(UInt8(ascii: "-")) ?? true
+        guard isFromParts || copy.etag == source.etag else { return nil }
+        let headers: ObjectMetadata?
+        switch metadata {
+        case .replace(let new): headers = new
+        case .keep: headers = try await store.headOrNil(source.key)?.metadata
         }
+        guard copy.metadata.user == headers?.user else { return nil }
+        return StoredObject(etag: copy.etag, versionID: copy.versionID, date: copy.lastModified)
     }
 
     private func copyOnce(

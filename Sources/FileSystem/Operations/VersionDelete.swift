@@ -21,7 +21,7 @@ struct VersionDelete: Sendable {
         } catch {
             if error.kind == .notFound { return true }
             guard error.kind == .preconditionFailed || error.isAmbiguous, error.kind != .cancelled else { throw error }
-            guard let info = try await head(version.key) else { return true }
+            guard let info = try await store.headOrNil(version.key) else { return true }
             // Still ours: the removal has failed, or somebody was storing at the same moment.
             if info.etag == etag { throw error }
             return false
@@ -44,19 +44,10 @@ struct VersionDelete: Sendable {
     }
 
     private func deleteLooking(_ version: ObjectVersion) async throws(StoreError) -> Bool {
-        guard let info = try await head(version.key) else { return true }
+        guard let info = try await store.headOrNil(version.key) else { return true }
         if let etag = info.etag, let known = version.etag, etag != known { return false }
         guard info.size == version.size else { return false }
         try await store.delete(version.key, if: .none)
         return true
-    }
-
-    private func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
-        do throws(StoreError) {
-            return try await store.head(key)
-        } catch {
-            guard error.kind == .notFound else { throw error }
-            return nil
-        }
     }
 }

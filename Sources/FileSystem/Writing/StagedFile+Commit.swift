@@ -17,8 +17,9 @@ struct CommitResult: Sendable {
 extension StagedFile {
     /// Stores the content as it is when the call's turn comes; one commit of a file runs at a time.
     ///
-    /// Requests: none for unchanged content; 1 CopyObject for another file's as a whole (see ``ServerCopy``); 1 PUT up to the single-PUT threshold; beyond that 1 to create, 1 a part, 1 to complete
-    /// (see ``UploadPlan``), less what streaming sent before; 1 GET for each range of the base that is sent again.
+    /// Requests: none for unchanged content; 1 CopyObject for another file's as a whole (see ``ServerCopy``); 1 PUT up to the
+    /// single-PUT threshold; beyond that 1 to create, 1 a part, 1 to complete (see ``UploadPlan``), less what streaming sent
+    /// before; 1 GET for each range of the base that is sent again.
     ///
     /// - Parameters:
     ///   - metadata: for an upload that begins now. See ``CommitResult/metadata``.
