@@ -104,8 +104,14 @@ final class Inode: Sendable {
         self.state = Mutex(state)
     }
 
-    /// Whether it must stay although the kernel has forgotten it.
-    var isBusy: Bool { state.withLock { $0.handles > 0 || $0.isDirty } }
+    /// Whether it must stay although the kernel has forgotten it: what is open, what is not stored, and what another file is still to
+    /// be copied from, which only this inode knows.
+    var isBusy: Bool {
+        let (isOpenOrDirty, copies) = state.withLock { ($0.handles > 0 || $0.isDirty, $0.copies) }
+        // Outside the lock: no two inodes' locks are held at once.
+        return isOpenOrDirty
+            || copies.contains { $0.inode?.state.withLock { $0.staged?.hasForeignBase ?? false } ?? false }
+    }
 
     /// What `stat` shows now: the size of an open file is that of its content as written so far.
     var attributes: FileAttributes { state.withLock { Self.view($0) } }

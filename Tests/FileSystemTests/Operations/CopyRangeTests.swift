@@ -98,6 +98,21 @@ import Testing
         #expect(bucket.text("b") == Self.text.dropLast() + "Y")
     }
 
+    /// The kernel has forgotten the source when somebody writes it anew: the copy is done first all the same.
+    @Test func theSourceMayBeForgottenBeforeItGoes() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array(Self.text.utf8))
+        let mount = bucket.mount()
+        let from = try await mount.open("a")
+        let to = try await mount.open("b", [.readWrite, .create])
+        #expect(try await copy(mount, from, 0, to, 0, 1000) == 1000)
+        try await mount.close(from)
+        try await mount.put("a", "another")
+        #expect(try await mount.read(to) == Self.text)
+        try await mount.close(to)
+        #expect(bucket.text("b") == Self.text)
+    }
+
     /// A copy that loses its name while it is open keeps its content when the source changes after that.
     @Test(arguments: ["unlink", "replace"]) func anOpenCopyWithoutAName(by verb: String) async throws {
         let bucket = TestBucket()
