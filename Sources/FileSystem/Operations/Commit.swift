@@ -39,6 +39,8 @@ extension BucketFileSystem {
     public func synchronize(_ handle: HandleID) async throws(Errno) {
         guard let file = handles.withLock({ $0.file(handle) }) else { throw .badFileDescriptor }
         try await commit(file.inode)
+        guard let settleKey = options.settleKey, let key = try? key(of: file.inode) else { return }
+        try await perform("fsync") { try await settleKey(key.string) }
     }
 
     /// Stores all that is not stored of a file.
@@ -180,12 +182,17 @@ extension BucketFileSystem {
 
     // MARK: The end
 
-    /// Stores what is unstored, eight files at a time.
+    /// Stores what is unstored, eight files at a time, and then waits for what the options name: what write-back mode still
+    /// has to upload.
     public func drain() async -> Int {
         lifecycle.withLock { $0.isDraining = true }
-        let dirty = namespace.withLock { $0.subtree(of: .root) }.map(\.inode).filter { inode in
-            inode.state.withLock { $0.isDirty }
-        }
+        let failures = await store(namespace.withLock { $0.subtree(of: .root) }.map(\.inode))
+        return failures + (await options.settle?() ?? 0)
+    }
+
+    /// Stores what is unstored of `inodes`. Returns how many could not be stored.
+    func store(_ inodes: [Inode]) async -> Int {
+        let dirty = inodes.filter { inode in inode.state.withLock { $0.isDirty } }
         return await withTaskGroup(of: Bool.self) { group in
             var failures = 0
             var next = 0

@@ -1,3 +1,5 @@
+public import ObjectStore
+
 /// How the file system behaves, as a mount's options say.
 public struct FileSystemOptions: Sendable {
     /// Owner of what carries none: the mounting user.
@@ -42,6 +44,11 @@ public struct FileSystemOptions: Sendable {
     public var clock = FileSystemClock.system
     /// Tells whether the process has another descriptor of the inode: see Commit.swift. Nil where that cannot be told.
     public var hasOtherDescriptors: (@Sendable (_ pid: Int32, _ inode: UInt64) -> Bool)?
+    /// Waits, at the end of the mount, until the store below has in the bucket what it has taken: write-back mode. Returns the number
+    /// of changes that are left when the task is cancelled. Nil where a change is in the bucket once it is answered.
+    public var settle: (@Sendable () async -> Int)?
+    /// Waits until what the store has taken of a key is in the bucket: `fsync` with `--fsync=store`. Nil as above.
+    public var settleKey: (@Sendable (_ key: String) async throws(StoreError) -> Void)?
 
     /// The defaults.
     public init() {}

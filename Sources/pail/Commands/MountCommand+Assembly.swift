@@ -4,6 +4,7 @@ import Logging
 import Mount
 import ObjectStore
 import S3
+import Synchronization
 
 extension MountCommand {
     /// Puts the layers together and serves until the mount ends.
@@ -38,6 +39,9 @@ extension MountCommand {
         let fileSystem = BucketFileSystem(
             store: store, prefix: plan.request.source.prefix, options: plan.fileSystemOptions, logger: logger)
         let end: MountEnd
+        let control = ControlSlot()
+        // Whatever happens: whoever waits for the end is told.
+        defer { control.server?.close(ControlReply(error: "the mount has failed; see its log")) }
         do throws(MountError) {
             let mount = try FuseMount(
                 fileSystem: fileSystem, mountPoint: plan.request.mountPoint, options: plan.kernelOptions, logger: logger
@@ -50,7 +54,10 @@ extension MountCommand {
                 default: break
                 }
             }
+            let responder = MountResponder(
+                plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: NoBacklog())
             end = try await mount.serve(onHangUp: { log.reopen() }) {
+                control.server = ControlServer(of: mount.mountPoint, responder: responder, logger: logger)
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
@@ -59,11 +66,33 @@ extension MountCommand {
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
         guard end.isComplete else {
             let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
-            throw CommandError(
+            let error = CommandError(
                 .failure,
                 "\(what) of \(plan.request.source) could not be stored before the mount ended; see the log (--drain-timeout "
                     + "sets how long to wait)")
+            control.server?.close(ControlReply(error: error.message))
+            throw error
         }
+        control.server?.close(ControlReply(done: 0))
+    }
+}
+
+/// Where the thread that finds the mount answering leaves the server for the one that sees the mount end.
+private final class ControlSlot: Sendable {
+    private let slot = Mutex<ControlServer?>(nil)
+    var server: ControlServer? {
+        get { slot.withLock { $0 } }
+        set { slot.withLock { $0 = newValue } }
+    }
+}
+
+extension ControlServer {
+    /// The server of the mount at `mountPoint`, at the address where this user's commands look for it.
+    fileprivate convenience init?(of mountPoint: String, responder: any Responder, logger: Logger) {
+        guard let mount = try? MountedFileSystem.containing(mountPoint).mount else { return nil }
+        let directory = ControlAddress.directory(uid: geteuid(), environment: ProcessState.environment())
+        self.init(
+            path: ControlAddress.path(of: mount.device, in: directory), responder: responder, logger: logger)
     }
 }
 

@@ -7,17 +7,25 @@ struct PailCommand: AsyncParsableCommand {
         abstract: "Mounts a bucket of an S3 store as a file system.",
         usage: """
             pail mount s3://BUCKET[/PREFIX] MOUNTPOINT [options]
-            pail umount MOUNTPOINT [--lazy]
+            pail umount MOUNTPOINT [--lazy] [--no-wait]
+            pail status MOUNTPOINT [--json]
+            pail sync MOUNTPOINT [PATH]
+            pail refresh MOUNTPOINT [PATH]
             """,
         discussion: """
             One object is one file, so every other S3 tool reads and writes the same data.
             """,
         version: "pail \(version)",
-        subcommands: [MountCommand.self, UnmountCommand.self, HelpMarkdownCommand.self])
+        subcommands: [
+            MountCommand.self, UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self,
+            HelpMarkdownCommand.self,
+        ])
 
     /// Pail's version.
     static let version = "0.1.0"
 
     /// The names of all subcommands.
-    static let commands: Set<String> = ["mount", "umount", "help-markdown", "help"]
+    static let commands: Set<String> = [
+        "mount", "umount", "status", "sync", "refresh", "help-markdown", "help",
+    ]
 }

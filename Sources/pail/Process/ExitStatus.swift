@@ -19,8 +19,8 @@ enum ExitStatus: Int32, CaseIterable, Sendable {
         case .configuration:
             "A configuration or credentials file, or a variable, cannot be used; or no credentials were found."
         case .mountPoint:
-            "The mount point is missing, is no directory, is not empty, is mounted already, is not mounted (`pail umount`), "
-                + "or the kernel refused the mount."
+            "The mount point is missing, is no directory, is not empty, is mounted already, is not mounted or cannot be asked "
+                + "(`pail umount`, `status`, `sync`, `refresh`), or the kernel refused the mount."
         case .unreachable: "The store cannot be reached, is no S3, or its certificate is not trusted."
         case .refused: "The store refused: no such bucket, unknown key, wrong secret, access denied."
         case .localState: "The state directory or the log file cannot be used."

@@ -46,4 +46,16 @@ enum ProcessState {
         signal(SIGPIPE, SIG_IGN)
         chdir("/")
     }
+
+    /// The process's resident memory in bytes, see proc_pid_statm(5); 0 where /proc is not mounted.
+    static func residentMemory() -> Int {
+        let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return 0 }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = max(0, read(descriptor, &bytes, bytes.count))
+        let fields = bytes[..<count].split(separator: UInt8(ascii: " "))
+        guard fields.count > 1, let pages = Int(String(decoding: fields[1], as: UTF8.self)) else { return 0 }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
 }

@@ -1,0 +1,67 @@
+import FileSystem
+import Glibc
+import Mount
+import S3
+import Synchronization
+
+/// Answers what is asked of this mount, from its layers.
+struct MountResponder: ControlServer.Responder {
+    let plan: MountPlan
+    let store: S3Store
+    let fileSystem: BucketFileSystem
+    let mount: FuseMount
+    /// What write-back mode has still to do.
+    let backlog: any Backlog
+    let began = ContinuousClock.now
+
+    func status() async -> MountStatus {
+        let statistics = store.statistics
+        let usage = fileSystem.usage
+        return MountStatus(
+            source: plan.request.source.description, mountPoint: mount.mountPoint, endpoint: plan.target.endpoint.url,
+            pid: getpid(), version: PailCommand.version, uptime: (ContinuousClock.now - began).inSeconds,
+            mode: backlog.mode, isReadOnly: plan.request.options.isReadOnly, waitingRequests: mount.pendingRequests,
+            memoryUsed: usage.memory, memoryLimit: usage.memoryLimit, inodes: usage.inodes,
+            residentMemory: ProcessState.residentMemory(),
+            requests: .init(
+                total: statistics.totalRequests, byOperation: statistics.requests, retries: statistics.retries,
+                failures: statistics.failures, bytesSent: statistics.bytesSent,
+                bytesReceived: statistics.bytesReceived),
+            pending: await backlog.pending())
+    }
+
+    func pending() async -> MountStatus.Pending { await backlog.pending() }
+
+    func sync(_ path: String) async -> String? {
+        let failures = await fileSystem.storeAll(below: path)
+        if let reason = await backlog.settle(below: path) { return reason }
+        return failures == 0 ? nil : "\(failures) files could not be stored; the mount's log says why"
+    }
+
+    func refresh(_ path: String) async -> Int { fileSystem.forgetCached(below: path) }
+}
+
+/// What a mount has taken and not stored yet, as far as it outlives the programs' calls.
+protocol Backlog: Sendable {
+    /// `strict` or `write-back`.
+    var mode: String { get }
+    /// What waits.
+    func pending() async -> MountStatus.Pending
+    /// Waits until all that waits below a path of the mount is in the bucket; a sentence where something cannot be stored.
+    func settle(below path: String) async -> String?
+}
+
+/// Strict mode: what is answered is stored.
+struct NoBacklog: Backlog {
+    var mode: String { "strict" }
+    func pending() async -> MountStatus.Pending { .init() }
+    func settle(below path: String) async -> String? { nil }
+}
+
+extension Duration {
+    /// In seconds, with fractions.
+    var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,71 @@
+/// What a mount's process tells of itself: the answer of `pail status`, and with `--json` its documented form.
+struct MountStatus: Codable, Sendable, Equatable {
+    /// What is not in the bucket yet, or never got there.
+    struct Pending: Codable, Sendable, Equatable {
+        /// One change that waits.
+        struct Change: Codable, Sendable, Equatable {
+            /// `put`, `copy` or `delete`.
+            var kind: String
+            var key: String
+            /// Bytes to be sent.
+            var bytes: Int64
+            /// Seconds since the program's call returned.
+            var age: Double
+            /// How often it was tried.
+            var attempts: Int
+            /// What the store said the last time.
+            var lastError: String?
+        }
+
+        /// Content that could not be stored and is kept on this machine.
+        struct Kept: Codable, Sendable, Equatable {
+            var key: String
+            var bytes: Int64
+            /// Why it was not stored.
+            var reason: String
+        }
+
+        /// Changes that wait.
+        var changes = 0
+        /// Bytes that they have to send.
+        var bytes: Int64 = 0
+        /// How long the oldest has waited, in seconds.
+        var oldestAge: Double = 0
+        /// The first of them, at most a hundred.
+        var first: [Change] = []
+        /// What is kept, at most a hundred.
+        var kept: [Kept] = []
+    }
+
+    /// Requests to the store and what they moved.
+    struct Requests: Codable, Sendable, Equatable {
+        var total = 0
+        var byOperation: [String: Int] = [:]
+        var retries = 0
+        var failures = 0
+        var bytesSent: Int64 = 0
+        var bytesReceived: Int64 = 0
+    }
+
+    var source: String
+    var mountPoint: String
+    var endpoint: String
+    var pid: Int32
+    var version: String
+    /// Seconds since the mount answered first.
+    var uptime: Double
+    /// `strict` or `write-back`.
+    var mode: String
+    var isReadOnly: Bool
+    /// Programs' requests that wait for an answer.
+    var waitingRequests: Int
+    /// Bytes of the memory budget in use, and the budget.
+    var memoryUsed: Int
+    var memoryLimit: Int
+    /// Files and directories that the kernel remembers.
+    var inodes: Int
+    /// The process's resident memory in bytes.
+    var residentMemory: Int
+    var requests: Requests
+    var pending: Pending
+}
