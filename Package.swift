@@ -40,12 +40,19 @@ let package = Package(
             name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CLinux"),
 
         // The store: the protocol every layer speaks, and S3 behind it.
         .target(name: "ObjectStore", swiftSettings: strict),
         .target(
             name: "S3", dependencies: ["ObjectStore", "CCurl", "CXML2", "CCrypto", logging, collections],
+            swiftSettings: strict),
+
+        // What survives on this machine: the journal, and the store that uploads later.
+        .target(
+            name: "LocalState", dependencies: ["ObjectStore", "CSQLite", "CCrypto", logging, collections],
             swiftSettings: strict),
 
         // The file system, and the kernel side of it.
@@ -66,6 +73,9 @@ let package = Package(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
         .testTarget(
             name: "S3Tests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
+        .testTarget(
+            name: "LocalStateTests", dependencies: ["LocalState", "ObjectStore", "ObjectStoreTesting", "CSQLite"],
+            swiftSettings: strict),
         .testTarget(name: "CredentialsTests", dependencies: ["S3", logging], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests", dependencies: ["pail", "S3", "ObjectStore", "Mount", system, logging],
@@ -74,7 +84,8 @@ let package = Package(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "ModelTests", dependencies: ["FileSystem", "ObjectStore", "ObjectStoreTesting", system, logging],
+            name: "ModelTests",
+            dependencies: ["FileSystem", "LocalState", "ObjectStore", "ObjectStoreTesting", system, logging],
             swiftSettings: strict),
         // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
         .executableTarget(

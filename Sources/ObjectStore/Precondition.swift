@@ -5,6 +5,9 @@
 public enum Precondition: Sendable, Hashable {
     /// Nothing: the last writer wins.
     case none
+    /// Nothing as well, and never sent: the caller knows of no object there. A store that uploads later may forget such an
+    /// object without a request when it is deleted before its upload.
+    case presumedAbsent
     /// The key holds this content (`If-Match`).
     case matches(ETag)
     /// The key holds no object (`If-None-Match: *`).

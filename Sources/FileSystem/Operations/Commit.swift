@@ -85,7 +85,9 @@ extension BucketFileSystem {
 
     private func precondition(for state: Inode.State) -> Precondition {
         if state.isExclusive { return .absent }
-        guard let staged = state.staged, staged.keepsBase, let etag = staged.base?.etag else { return .none }
+        guard let staged = state.staged, staged.keepsBase, let etag = staged.base?.etag else {
+            return state.isNeverStored && state.covered == nil ? .presumedAbsent : .none
+        }
         return .matches(etag)
     }
 

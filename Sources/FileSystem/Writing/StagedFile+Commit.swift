@@ -203,7 +203,9 @@ extension StagedFile {
         }
         guard isOurs else { return nil }
         if let session { await abort(session.upload) }
-        if target.precondition != .none, target.key == earlier.key, let etag = info.etag {
+        if target.precondition == .presumedAbsent {
+            target.precondition = .none
+        } else if target.precondition != .none, target.key == earlier.key, let etag = info.etag {
             target.precondition = .matches(etag)
         }
         return (StoredObject(etag: info.etag, versionID: info.versionID, date: info.lastModified), earlier.metadata)

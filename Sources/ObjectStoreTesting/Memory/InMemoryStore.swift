@@ -319,7 +319,7 @@ public final class InMemoryStore: ObjectStore {
         _ precondition: Precondition, of stored: Stored?, _ operation: StoreOperation, _ key: ObjectKey
     ) throws(StoreError) {
         switch precondition {
-        case .none: return
+        case .none, .presumedAbsent: return
         case .absent:
             if stored != nil { throw preconditionFailed(operation, key) }
         case .matches(let etag):

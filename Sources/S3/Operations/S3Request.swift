@@ -77,7 +77,7 @@ struct S3Request: Sendable {
     /// `If-Match` or `If-None-Match: *`.
     mutating func setPrecondition(_ precondition: Precondition) {
         switch precondition {
-        case .none: break
+        case .none, .presumedAbsent: break
         case .matches(let etag): headers.append(("if-match", etag.quoted))
         case .absent: headers.append(("if-none-match", "*"))
         }

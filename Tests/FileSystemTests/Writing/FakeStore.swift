@@ -95,7 +95,7 @@ final class FakeStore: ObjectStore {
 
     private func holds(_ precondition: Precondition, _ key: ObjectKey, _ state: State) -> Bool {
         switch precondition {
-        case .none: true
+        case .none, .presumedAbsent: true
         case .absent: state.objects[key] == nil
         case .matches(let etag): state.objects[key]?.etag == etag
         }

@@ -1,0 +1,38 @@
+/// The journal's tables, and the steps from one format to the next.
+///
+/// `user_version` holds the format. A newer one is refused; an older one is brought up step by step, in one transaction.
+/// Columns named `record` are written by ``RecordWriter``.
+enum JournalSchema {
+    /// One step for each format: the first makes the tables.
+    private static let steps = [
+        """
+        CREATE TABLE contents (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, checksums BLOB NOT NULL, bytes BLOB);
+        CREATE TABLE intents (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
+        CREATE TABLE uploads (key TEXT NOT NULL, upload TEXT NOT NULL, began INTEGER NOT NULL, PRIMARY KEY (key, upload));
+        CREATE TABLE renames (id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, phase INTEGER NOT NULL);
+        CREATE TABLE hidden (key TEXT PRIMARY KEY);
+        CREATE TABLE kept (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
+        """
+    ]
+
+    /// The format that this build writes.
+    static var format: Int { steps.count }
+
+    /// Sets a connection up and brings the tables to this build's format.
+    /// - Throws: `newerFormat`; `damaged` where the file is no sound database.
+    static func prepare(_ database: SQLiteDatabase) throws(LocalStateError) {
+        try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF")
+        let found = Int(try database.query("PRAGMA user_version", [], { $0.integer(0) }).first ?? 0)
+        guard found <= format else {
+            throw LocalStateError(.newerFormat(found: found, known: format), path: database.path)
+        }
+        let report = try database.query("PRAGMA quick_check(1)", [], { $0.text(0) })
+        guard report == ["ok"] else {
+            throw LocalStateError(.damaged, path: database.path, detail: report.first ?? "no answer to quick_check")
+        }
+        if found == format { return }
+        try database.execute("BEGIN IMMEDIATE")
+        for step in steps[found...] { try database.execute(step) }
+        try database.execute("PRAGMA user_version = \(format); COMMIT")
+    }
+}
