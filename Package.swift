@@ -63,7 +63,7 @@ let package = Package(
             name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
             swiftSettings: strict),
         .executableTarget(
-            name: "pail", dependencies: ["ObjectStore", "S3", "FileSystem", "Mount", arguments, system, logging],
+            name: "pail", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Mount", arguments, system, logging],
             swiftSettings: strict),
 
         // For tests: a store in memory with S3's semantics, decorators that inject faults, servers to start and stop.

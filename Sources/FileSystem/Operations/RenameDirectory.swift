@@ -12,6 +12,8 @@ internal import SystemPackage
 /// conditions, one LIST and one DeleteObjects a thousand instead of the DELETEs, which leaves a round trip in which another
 /// host's version is lost.
 ///
+/// A process that dies in between leaves files under both names; the next mount ends that (see ``RenameLog``, ``RenameRecovery``).
+///
 /// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
 extension BucketFileSystem {
     /// Renames a directory. False, and nothing is renamed, where the goal is another one than was looked up.
@@ -29,13 +31,21 @@ extension BucketFileSystem {
             if let target = move.target { try await self.checkEmpty(target) }
             try await self.storeStreams(below: move.inode)
             try await self.keepDirectory(move.parent)
+            let number = try await self.options.renameLog?.renameBegan(
+                from: oldKey.string, to: newKey.string, replacing: move.target != nil)
+            let isMoved: Bool
             do {
-                let (copies, isLeft) = try await self.moveTree(move, from: oldKey, to: newKey)
+                let (copies, isLeft) = try await self.moveTree(move, from: oldKey, to: newKey, loggedAs: number)
                 self.noteMoved(move, from: oldKey, to: newKey, copies, leavesAnother: isLeft)
+                isMoved = true
             } catch is GoalChanged {
-                return false
+                isMoved = false
+            } catch {
+                if let number { await self.options.renameLog?.renameEnded(number) }
+                throw error
             }
-            return true
+            if let number { await self.options.renameLog?.renameEnded(number) }
+            return isMoved
         }
     }
 
@@ -55,7 +65,7 @@ extension BucketFileSystem {
 
     /// Copies all that is below `old` and deletes it there. Returns the ETags of the copies (that of an object uploaded in
     /// parts is another one than its source's), and whether something stays under the old name.
-    private func moveTree(_ move: Move, from old: ObjectKey, to new: ObjectKey) async throws
+    private func moveTree(_ move: Move, from old: ObjectKey, to new: ObjectKey, loggedAs number: Int64?) async throws
         -> (copies: CopiedKeys, isLeft: Bool)
     {
         let copied = CopiedKeys()
@@ -73,6 +83,7 @@ extension BucketFileSystem {
             guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
             return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
         }
+        if let number { try await options.renameLog?.renameDeletes(number) }
         try await deleteCopied(below, below: old)
         directory.state.withLock { state in
             state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)

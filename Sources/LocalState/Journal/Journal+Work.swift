@@ -13,6 +13,8 @@ public struct DirectoryRename: Sendable, Equatable {
         case copying = 0
         /// All copies stand; the old keys are being deleted.
         case deleting = 1
+        /// As `copying`, over an empty directory of the new name, which stays if the rename is taken back.
+        case copyingOver = 2
     }
 
     /// Its number.
@@ -69,14 +71,16 @@ extension Journal {
     // MARK: Directory renames
 
     /// A directory's rename begins.
-    public func renameBegan(from: ObjectKey, to: ObjectKey) async throws(LocalStateError) -> Int64 {
+    public func renameBegan(
+        from: ObjectKey, to: ObjectKey, phase: DirectoryRename.Phase = .copying
+    ) async throws(LocalStateError) -> Int64 {
         let id = state.withLock { $0.makeID() }
         try await change { database throws(LocalStateError) in
             try database.run(
-                "INSERT INTO renames (id, source, target, phase) VALUES (?, ?, ?, 0)",
-                [.integer(id), .text(from.string), .text(to.string)])
+                "INSERT INTO renames (id, source, target, phase) VALUES (?, ?, ?, ?)",
+                [.integer(id), .text(from.string), .text(to.string), .integer(Int64(phase.rawValue))])
         }
-        state.withLock { $0.renames[id] = DirectoryRename(id: id, from: from, to: to, phase: .copying) }
+        state.withLock { $0.renames[id] = DirectoryRename(id: id, from: from, to: to, phase: phase) }
         return id
     }
 

@@ -1,5 +1,6 @@
 import FileSystem
 import Glibc
+import LocalState
 import Logging
 import Mount
 import ObjectStore
@@ -36,8 +37,19 @@ extension MountCommand {
 
         try StateDirectory.prepare(plan.stateDirectory)
         try StateDirectory.prepare(plan.spillDirectory)
+        let prefix = plan.request.source.prefix
+        let local = try LocalJournal.open(
+            below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
+            prefix: prefix, isShared: true, options: Journal.Options(), logger: logger)
+        defer { local.journal.close() }
+        local.journal.sweep()
+        let recording = RecordingStore(
+            store, journal: local.journal, temporaryPrefix: prefix + ".pail/unlinked/", logger: logger)
+        if !plan.request.options.isReadOnly { await local.recover(in: recording, logger: logger) }
+        var fileSystemOptions = plan.fileSystemOptions
+        fileSystemOptions.renameLog = local
         let fileSystem = BucketFileSystem(
-            store: store, prefix: plan.request.source.prefix, options: plan.fileSystemOptions, logger: logger)
+            store: recording, prefix: prefix, options: fileSystemOptions, logger: logger)
         let end: MountEnd
         let control = ControlSlot()
         // Whatever happens: whoever waits for the end is told.
