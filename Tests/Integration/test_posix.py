@@ -10,7 +10,7 @@ import time
 
 from harness import MIB, Skip, expect, expect_equal, sha256_file
 from relay import Relay
-from test_promises import call, failure_of, only_pail, write
+from test_promises import call, exchange, failure_of, only_pail, write
 
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 
@@ -252,6 +252,54 @@ def test_times(run):
     expect_equal(moved(directory, lambda: os.rmdir(path)), "mc", "times that rmdir moves")
     expect_equal(moved(directory, lambda: os.remove(path + "2")), "mc", "times that unlink moves")
     mount.unmount()
+
+
+def test_exchange(run):
+    """RENAME_EXCHANGE lets two files change names, stored, open or neither; handles and numbers go with the file, and no copy is
+    left behind."""
+    only_pail(run)
+    for kind in ("seaweedfs", "moto"):
+        server = run.server(kind)
+        bucket = server.make_bucket("exchange")
+        mount = run.mount(bucket, server=server)
+        a, b = mount.path("a.txt"), mount.path("directory", "b.html")
+        os.mkdir(mount.path("directory"))
+        large = run.random("exchange").randbytes(9 * MIB)
+        write(a, b"short")
+        write(b, large)
+        os.chmod(a, 0o600)
+        numbers = os.stat(a).st_ino, os.stat(b).st_ino
+        with open(a, "r+b") as file, open(b, "rb") as other:
+            expect_equal(other.read(5), large[:5], "the large file's beginning")
+            exchange(a, b)
+            expect_equal((os.stat(b).st_ino, os.stat(a).st_ino), numbers, f"inode numbers after the exchange, on {kind}")
+            expect(other.read() == large[5:], "what the large file's handle reads differs")
+            file.write(b"SHORT")
+            file.flush()
+            expect_equal(os.fstat(file.fileno()).st_ino, numbers[0], "the number of the open file")
+        expect_equal(server.read(bucket, "directory/b.html"), b"SHORT", f"the short file's object, on {kind}")
+        expect(server.read(bucket, "a.txt") == large, "the large file's object differs")
+        expect_equal((mode_of(b), mode_of(a)), (0o600, 0o644), "modes after the exchange")
+
+        link, new = mount.path("link"), mount.path("new")
+        os.symlink("somewhere", link)
+        with open(new, "wb") as file:
+            file.write(b"new")
+            file.flush()
+            exchange(link, new)
+            expect_equal(os.readlink(new), "somewhere", "the link under its new name")
+            file.write(b" and more")
+        with open(link, "rb") as file:
+            expect_equal(file.read(), b"new and more", "the new file under the link's name")
+        expect_equal(failure_of(exchange, a, mount.path("nothing")), "ENOENT", "errno of an exchange with nothing")
+        left = [key for key in server.keys(bucket) if key.startswith(".pail/exchange") and not key.endswith("/")]
+        expect_equal(left, [], f"copies left behind, on {kind}")
+        mount = mount.remount()
+        expect_equal((os.readlink(mount.path("new")), mode_of(mount.path("directory", "b.html"))), ("somewhere", 0o600),
+                     "the link and the mode after a remount")
+        with open(mount.path("link"), "rb") as file:
+            expect_equal(file.read(), b"new and more", "the new file after a remount")
+        mount.unmount()
 
 
 def test_long_names(run):

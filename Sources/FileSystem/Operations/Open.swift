@@ -84,7 +84,7 @@ extension BucketFileSystem {
             uploadTarget: { [weak inode, weak self] in
                 guard let self, let inode else { return nil }
                 let state = inode.state.withLock { $0 }
-                guard !state.isUnlinked, let key = try? key(of: inode) else { return nil }
+                guard !state.isUnlinked, !state.isMoving, let key = try? key(of: inode) else { return nil }
                 return try? uploadTarget(for: inode, state, key: key)
             })
     }
