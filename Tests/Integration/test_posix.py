@@ -302,6 +302,64 @@ def test_exchange(run):
         mount.unmount()
 
 
+def test_access_times(run):
+    """Reads move the access time by relatime's rule on this mount, with no request, unless O_NOATIME or `-o noatime` says
+    otherwise; it is stored with the next change of the file."""
+    only_pail(run)
+    server = run.server()
+    bucket = server.make_bucket("access")
+    relay = Relay(run, server)
+    mount = run.mount(bucket, server=server, url=relay.url)
+    path, quiet = mount.path("file"), mount.path("quiet")
+    for name in (path, quiet):
+        write(name, b"content")
+    os.symlink("file", mount.path("link"))
+    mount = mount.remount()
+
+    def read(name, flags=0):
+        handle = os.open(name, os.O_RDONLY | flags)
+        try:
+            return os.read(handle, 100)
+        finally:
+            os.close(handle)
+
+    def moved(name, function):
+        """Whether a function moves the access time; modification and change time must stay."""
+        before = os.lstat(name)
+        function()
+        after = os.lstat(name)
+        expect_equal((after.st_mtime_ns, after.st_ctime_ns), (before.st_mtime_ns, before.st_ctime_ns), "mtime and ctime")
+        return before.st_atime_ns != after.st_atime_ns
+
+    expect(not moved(quiet, lambda: read(quiet, os.O_NOATIME)), "a read with O_NOATIME moves the access time")
+    expect(moved(path, lambda: read(path)), "the first read moves no access time")
+    time.sleep(0.02)
+    expect(not moved(path, lambda: read(path)), "a second read moves the access time")
+    expect(moved(mount.path("link"), lambda: os.readlink(mount.path("link"))), "readlink moves no access time")
+    expect(moved(mount.directory, lambda: os.listdir(mount.directory)), "readdir moves no access time")
+    write(path, b"more", "ab")
+    shown = os.stat(path)
+    # The kernel has the pages that were written, and shows what it has been told for up to a second.
+    expect(moved(path, lambda: (read(path), time.sleep(1.2))), "a read after a write moves no access time")
+    expect(shown.st_atime_ns < os.stat(path).st_atime_ns, "the access time goes back")
+    stored = server.client().head_object(Bucket=bucket, Key="file")["Metadata"]["atime"]
+    changes = [count for operation, count in relay.counts().items() if operation in ("PutObject", "CopyObject")]
+    read(quiet)
+    accessed = os.stat(path).st_atime_ns
+    time.sleep(1.5)
+    expect_equal(os.stat(path).st_atime_ns, accessed, "the access time after it was looked up again")
+    expect_equal([count for operation, count in relay.counts().items() if operation in ("PutObject", "CopyObject")], changes,
+                 "requests that store, by reads")
+    expect_equal(server.client().head_object(Bucket=bucket, Key="file")["Metadata"]["atime"], stored, "the access time stored")
+    os.chmod(path, 0o600)
+    mount = mount.remount()
+    expect_equal(os.stat(path).st_atime_ns, accessed, "the access time stored with a change of mode")
+    mount = mount.remount(["-o", "noatime"])
+    write(path, b"once more", "ab")
+    expect(not moved(path, lambda: read(path)), "a read with -o noatime moves the access time")
+    mount.unmount()
+
+
 def test_long_names(run):
     """A name of 255 bytes and a path of 1,023 are kept; anything longer is ENAMETOOLONG and changes nothing."""
     only_pail(run)

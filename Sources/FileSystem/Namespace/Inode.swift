@@ -62,6 +62,8 @@ final class Inode: Sendable {
         var linkTarget: [UInt8]?
         /// When entries were last made or removed here: directories only, and not stored.
         var touched: Timestamp?
+        /// When it was last read here, as relatime has it: shown, and stored along with whatever is stored next.
+        var accessed: Timestamp?
         /// Where the content of an unlinked but open file is kept.
         var hiddenKey: ObjectKey?
 
@@ -118,6 +120,7 @@ final class Inode: Sendable {
     /// What `stat` shows for a state.
     static func view(_ state: borrowing State) -> FileAttributes {
         var view = state.attributes.fileAttributes(inode: state.number, size: state.staged?.size ?? state.size)
+        if let accessed = state.accessed { view.accessTime = accessed }
         if state.isUnlinked { view.links = 0 }
         return view
     }

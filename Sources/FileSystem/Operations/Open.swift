@@ -59,7 +59,10 @@ extension BucketFileSystem {
             let keepsPages = state.pageCacheVersion != nil && state.pageCacheVersion == state.version?.etag
             state.pageCacheVersion = state.version?.etag
             // What the kernel has in its pages it hands out without a word.
-            if keepsPages { state.hasServedReads = true }
+            if keepsPages {
+                state.hasServedReads = true
+                if flags.isReadable, movesAccessTime(flags) { state.noteAccess { now } }
+            }
             return (flags.isWritable ? state.staged : nil, keepsPages)
         }
         let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)

@@ -217,7 +217,7 @@ extension BucketFileSystem {
         guard state.attributes.type == .regular, oldType != newType, state.metadata.contentType == oldType else {
             return .keep
         }
-        return .replace(try state.attributes.metadata(merging: state.metadata, contentType: newType))
+        return .replace(try state.storable.metadata(merging: state.metadata, contentType: newType))
     }
 
     /// An inode's content stands under another key, or has another ETag: its readers and its changes go on there.

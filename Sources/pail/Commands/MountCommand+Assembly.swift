@@ -150,6 +150,8 @@ extension MountPlan {
         result.memoryLimit = Int(options.memory)
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
+        if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
+        if options.kernelFlags.contains("noatime") { result.accessTimes = .never }
         result.spillDirectory = spillDirectory
         result.hasOtherDescriptors = { pid, inode in DescriptorProbe.hasOtherDescriptors(pid: pid, inode: inode) }
         return result
