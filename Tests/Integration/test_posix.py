@@ -432,8 +432,15 @@ def test_access_lists(run):
     mount.unmount()
 
 
+def grants(client, bucket, key):
+    """What an object's access control list grants, in short."""
+    return sorted(grant["Permission"] + (" everybody" if grant["Grantee"].get("URI", "").endswith("/AllUsers") else "")
+                  for grant in client.get_object_acl(Bucket=bucket, Key=key)["Grants"])
+
+
 def test_headers_tags_and_class(run):
-    """Headers, tags and storage class of an object survive a change of attributes, a rename, and the rename of its directory."""
+    """Headers, tags, storage class and access control list of an object survive a change of attributes, a rename, and the rename of
+    its directory; with `--object-acls ignore` the list does not."""
     only_pail(run)
     server = run.server("moto")
     bucket = server.make_bucket("headers")
@@ -441,7 +448,8 @@ def test_headers_tags_and_class(run):
     headers = {"CacheControl": "no-cache", "ContentDisposition": "inline", "ContentLanguage": "en", "ContentType": "text/x-own"}
     for name in ("directory/changed", "directory/renamed", "directory/moved"):
         client.put_object(Bucket=bucket, Key=name, Body=b"content", StorageClass="STANDARD_IA", Tagging="team=blue&cost=7",
-                          Metadata={"colour": "blue"}, **headers)
+                          Metadata={"colour": "blue"}, ACL="public-read", **headers)
+    client.put_object(Bucket=bucket, Key="directory/private", Body=b"content")
     mount = run.mount(bucket, server=server)
     os.chmod(mount.path("directory", "changed"), 0o600)
     os.setxattr(mount.path("directory", "changed"), "user.a", b"1")
@@ -453,4 +461,22 @@ def test_headers_tags_and_class(run):
         expect_equal((head.get("StorageClass"), head["Metadata"].get("colour")), ("STANDARD_IA", "blue"), f"class and metadata of {name}")
         tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=f"elsewhere/{name}")["TagSet"]}
         expect_equal(tags, {"team": "blue", "cost": "7"}, f"tags of {name}")
+        expect_equal(grants(client, bucket, f"elsewhere/{name}"), ["FULL_CONTROL", "READ everybody"], f"access list of {name}")
+    expect_equal(grants(client, bucket, "elsewhere/private"), ["FULL_CONTROL"], "access list of an object that has the default one")
+    mount = mount.remount(["--object-acls", "ignore"])
+    os.chmod(mount.path("elsewhere", "changed"), 0o640)
+    expect_equal(grants(client, bucket, "elsewhere/changed"), ["FULL_CONTROL"], "access list where it is ignored")
+    mount.unmount()
+
+    # Where the owner owns all, the lists are asked for by nobody.
+    server = run.server()
+    bucket = server.make_bucket("owned")
+    relay = Relay(run, server)
+    mount = run.mount(bucket, server=server, url=relay.url)
+    write(mount.path("file"), b"content")
+    for number in range(3):
+        os.chmod(mount.path("file"), 0o600 + number)
+    relay.settle()
+    asked = [request.query for request in relay.requests if "acl" in request.query or "ownershipControls" in request.query]
+    expect_equal(asked, ["ownershipControls="], "what is asked of lists in a bucket that has none")
     mount.unmount()

@@ -110,6 +110,7 @@ extension MountPlan {
         result.storageClass = options.storageClass
         let fine = options.fine
         result.acl = fine.acl
+        result.objectACLs = options.objectACLs == .keep ? .keep : .ignore
         result.serverSideEncryption = fine.serverSideEncryption
         result.kmsKeyID = fine.kmsKeyID
         result.transport = fine.transport
