@@ -64,7 +64,9 @@ import Testing
     }
 
     /// The requests of one copy to another key and then one onto itself.
-    private func requests(of store: S3Store, on server: ScriptedServer) async throws -> (other: [String], same: [String]) {
+    private func requests(of store: S3Store, on server: ScriptedServer) async throws -> (
+        other: [String], same: [String]
+    ) {
         #expect(try await store.copy(CopyRequest(source: "a", destination: "b")).etag == ETag("e"))
         let other = server.requests.map(Self.name)
         let same = CopyRequest(source: "a", destination: "a", metadata: .replace(ObjectMetadata()))
@@ -78,7 +80,8 @@ import Testing
         let own = try AccessControlList.read(Array(Self.list(Self.own).utf8))
         #expect(own.isDefault && own.owner == "me")
         let other = "<Grant><Grantee><ID>you</ID></Grantee><Permission>READ</Permission></Grant>"
-        let mail = "<Grant><Grantee><EmailAddress>a@b.c</EmailAddress></Grantee><Permission>WRITE_ACP</Permission></Grant>"
+        let mail =
+            "<Grant><Grantee><EmailAddress>a@b.c</EmailAddress></Grantee><Permission>WRITE_ACP</Permission></Grant>"
         let mixed = try AccessControlList.read(Array(Self.list(Self.own + Self.everybody + other + mail).utf8))
         #expect(!mixed.isDefault)
         let headers = Dictionary(uniqueKeysWithValues: mixed.headers.map { ($0.name, $0.value) })
@@ -108,7 +111,8 @@ import Testing
     @Test func aBucketWithoutListsIsAskedOnce() async throws {
         let enforced = answer(
             "200 OK", [],
-            "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>")
+            "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+        )
         let server = server(ownership: enforced)
         defer { server.stop() }
         let store = store(server)
@@ -128,8 +132,9 @@ import Testing
         // Onto itself, the copy takes the list away: it is read before.
         #expect(same == ["get list", "copy", "put list"])
         let puts = server.requests.filter { Self.name($0) == "put list" }
-        #expect(puts.map(\.line) == ["PUT /bucket/b?acl= HTTP/1.1", "PUT /bucket/a?acl= HTTP/1.1"]
-            || puts.map(\.line) == ["PUT /bucket/b?acl HTTP/1.1", "PUT /bucket/a?acl HTTP/1.1"])
+        #expect(
+            puts.map(\.line) == ["PUT /bucket/b?acl= HTTP/1.1", "PUT /bucket/a?acl= HTTP/1.1"]
+                || puts.map(\.line) == ["PUT /bucket/b?acl HTTP/1.1", "PUT /bucket/a?acl HTTP/1.1"])
         #expect(puts.allSatisfy { $0.headers["x-amz-grant-full-control"] == "id=\"me\"" })
         #expect(puts.allSatisfy { $0.headers["x-amz-grant-read"]?.contains("AllUsers") == true })
     }

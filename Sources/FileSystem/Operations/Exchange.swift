@@ -101,7 +101,8 @@ extension BucketFileSystem {
         let id = "exchange/" + String(UInt64.random(in: .min ... .max), radix: 16)
         let exchange = ObjectExchange(
             copy: ServerCopy(store: store, parallel: options.parallelCopies), logger: logger,
-            aside: asideKey(id, for: keys[1], else: "small"), asideOfLarge: asideKey(id + "-kept", for: keys[1], else: "large"),
+            aside: asideKey(id, for: keys[1], else: "small"),
+            asideOfLarge: asideKey(id + "-kept", for: keys[1], else: "large"),
             small: sides[0], large: sides[1]
         ) { side, version, date in
             self.noteObjectMoved(inodes[side == .small ? 0 : 1], to: version, lastModified: date)

@@ -293,7 +293,8 @@ import Testing
         _ = try await (mount.stat("a"), mount.stat("d/b"))
         await #expect(throws: Errno.staleNFSFileHandle) { try await mount.rename("a", to: "d/b", .exchange) }
         #expect(isDone.value && bucket.text(ObjectKey(name)) == "theirs")
-        #expect(asides(store).isEmpty && bucket.text(name == "a" ? "d/b" : "a") == (name == "a" ? Self.long : Self.short))
+        #expect(
+            asides(store).isEmpty && bucket.text(name == "a" ? "d/b" : "a") == (name == "a" ? Self.long : Self.short))
         #expect(try await mount.text(name) == "theirs")
     }
 
@@ -314,7 +315,9 @@ import Testing
         let between = InterveningStore(bucket.store) { _ in
         } after: { request in
             guard request.operation == .copy, let mount = mounts.value, let handle = handles.value.first else { return }
-            let answers = [try? await mount.text("a"), try? await mount.read(handle, at: 1), try? await mount.text("d/b")]
+            let answers = [
+                try? await mount.text("a"), try? await mount.read(handle, at: 1), try? await mount.text("d/b"),
+            ]
             seen.update { $0 += answers.map { $0 ?? "refused" } }
         }
         let mount = bucket.mount(through: between) { $0.attributeTimeout = 0 }
