@@ -18,6 +18,14 @@ public struct S3Configuration: Sendable {
         case v2 = 2
     }
 
+    /// What becomes of an object's access control list when the object is copied.
+    public enum ObjectACLs: String, Sendable, CaseIterable {
+        /// It is put on the copy: one request more for a copy, where the bucket has such lists.
+        case keep
+        /// The copy has the default one.
+        case ignore
+    }
+
     /// The checksum that is sent with uploaded content, for the store to compare.
     public enum ChecksumMode: String, Sendable, CaseIterable {
         /// `x-amz-checksum-crc32c`: several GB/s. Left out, with one log line, where the store refuses the header.
@@ -79,6 +87,8 @@ public struct S3Configuration: Sendable {
     public var storageClass: String?
     /// `x-amz-acl` for new objects: `bucket-owner-full-control`.
     public var acl: String?
+    /// Whether the copy of an object gets the access control list of its source; not where `acl` is set.
+    public var objectACLs = ObjectACLs.ignore
     /// `x-amz-server-side-encryption` for new objects: `AES256` or `aws:kms`.
     public var serverSideEncryption: String?
     /// `x-amz-server-side-encryption-aws-kms-key-id` for new objects.

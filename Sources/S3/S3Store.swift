@@ -29,6 +29,7 @@ public final class S3Store: ObjectStore {
     /// The server's clock minus this machine's, in seconds; nothing until the server complains.
     let clockOffset = Atomic<Int64>(0)
     let checksumsRefused = Atomic<Bool>(false)
+    let accessControl = ObjectAccessControl()
     let counters = Mutex(RequestStatistics())
     let retryPolicy: RetryPolicy
     private let currentFeatures = Mutex(StoreFeatures())

@@ -71,7 +71,7 @@ extension BucketFileSystem {
             below, from: old, to: new, noting: copied, takingBack: move.target == nil ? [new] : []
         ) {
             guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
-            return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
+            return try await self.putMarker(new, attributes: state.storable, merging: state.metadata, if: .none)
         }
         try await deleteCopied(below, below: old)
         directory.state.withLock { state in

@@ -139,6 +139,7 @@ extension MountPlan {
         result.storageClass = options.storageClass
         let fine = options.fine
         result.acl = fine.acl
+        result.objectACLs = options.objectACLs == .keep ? .keep : .ignore
         result.serverSideEncryption = fine.serverSideEncryption
         result.kmsKeyID = fine.kmsKeyID
         result.transport = fine.transport
@@ -179,6 +180,8 @@ extension MountPlan {
         result.memoryLimit = Int(options.memory)
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
+        if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
+        if options.kernelFlags.contains("noatime") { result.accessTimes = .never }
         result.spillDirectory = spillDirectory
         result.hasOtherDescriptors = { pid, inode in DescriptorProbe.hasOtherDescriptors(pid: pid, inode: inode) }
         return result

@@ -78,6 +78,10 @@ enum MountOptionTable {
             text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
                 ? nil : "a class such as STANDARD_IA expected, in capitals"
         },
+        .choice(
+            "object-acls", \.objectACLs,
+            "Whether an object keeps its access control list when its attributes or its name change: one request more each "
+                + "time, but for buckets whose owner owns all objects."),
     ]
 
     private static let credentials: [OptionSpec] = [

@@ -8,6 +8,11 @@ struct MountOptions: Sendable, Equatable {
         case crc32c, md5, none
     }
 
+    /// What becomes of an object's access control list when it is copied.
+    enum ObjectACLs: String, Sendable, CaseIterable {
+        case keep, ignore
+    }
+
     /// How a line of the log looks.
     enum LogFormat: String, Sendable, CaseIterable {
         case text, json
@@ -22,6 +27,7 @@ struct MountOptions: Sendable, Equatable {
     var listVersion: Int64 = 2
     var requesterPays = false
     var storageClass: String?
+    var objectACLs = ObjectACLs.keep
 
     // Credentials.
     var profile: String?
