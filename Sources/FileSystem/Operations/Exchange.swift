@@ -56,15 +56,8 @@ extension BucketFileSystem {
 
     private func exchangeHoldingGates(_ first: ExchangedPlace, _ second: ExchangedPlace) async throws -> Bool {
         let places = [first, second]
-        for place in places { place.inode.state.withLock { $0.isMoving = true } }
-        defer {
-            for place in places {
-                place.inode.state.withLock { state in
-                    state.isMoving = false
-                    state.dropStaged()
-                }
-            }
-        }
+        setMoving(places.map(\.inode), true)
+        defer { setMoving(places.map(\.inode), false) }
         let isCurrent = namespace.withLock { namespace in
             places.allSatisfy { namespace.child($0.name, of: $0.parent)?.inode === $0.inode }
         }

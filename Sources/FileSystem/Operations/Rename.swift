@@ -91,8 +91,20 @@ extension BucketFileSystem {
         }
     }
 
+    /// Keeps uploads from beginning while files are on their way to other keys: an upload is bound to its key.
+    func setMoving(_ inodes: [Inode], _ isMoving: Bool) {
+        for inode in inodes {
+            inode.state.withLock { state in
+                state.isMoving = isMoving
+                if !isMoving { state.dropStaged() }
+            }
+        }
+    }
+
     private func renameHoldingGates(_ move: Move, mayReplace: Bool) async throws -> Bool {
         let inode = move.inode
+        setMoving([inode], true)
+        defer { setMoving([inode], false) }
         guard namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === inode }) else {
             throw Errno.noSuchFileOrDirectory
         }

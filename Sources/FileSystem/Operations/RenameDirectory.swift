@@ -27,7 +27,12 @@ extension BucketFileSystem {
             let path = try self.path(of: move.newName, in: move.newParent)
             let newKey = self.keys.directoryKey(path)
             if let target = move.target { try await self.checkEmpty(target) }
-            try await self.storeStreams(below: move.inode)
+            let files = self.namespace.withLock { $0.subtree(of: move.inode.node) }.map(\.inode).filter { inode in
+                inode.state.withLock { $0.staged != nil }
+            }
+            self.setMoving(files, true)
+            defer { self.setMoving(files, false) }
+            try await self.storeStreams(of: files)
             try await self.keepDirectory(move.parent)
             do {
                 let (copies, isLeft) = try await self.moveTree(move, from: oldKey, to: newKey)
@@ -46,8 +51,7 @@ extension BucketFileSystem {
     }
 
     /// Ends the uploads under way below a directory: they are bound to their keys.
-    private func storeStreams(below directory: Inode) async throws {
-        let inodes = namespace.withLock { $0.subtree(of: directory.node) }.map(\.inode)
+    private func storeStreams(of inodes: [Inode]) async throws {
         for inode in inodes where inode.state.withLock({ $0.staged?.isStreaming ?? false }) {
             try await inode.gate.withLock { try await commitHoldingGate(inode) }
         }
