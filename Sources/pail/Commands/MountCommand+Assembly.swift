@@ -35,6 +35,8 @@ extension MountCommand {
 
         try StateDirectory.prepare(plan.stateDirectory)
         try StateDirectory.prepare(plan.spillDirectory)
+        let capabilities = StoreCapabilities(store: store, plan: plan, logger: logger)
+        capabilities.recall()
         let fileSystem = BucketFileSystem(
             store: store, prefix: plan.request.source.prefix, options: plan.fileSystemOptions, logger: logger)
         let end: MountEnd
@@ -54,8 +56,10 @@ extension MountCommand {
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
+                capabilities.learn()
             }
         } catch { throw MountFailure.commandError(for: error) }
+        await capabilities.stop()
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
         guard end.isComplete else {
             let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"

@@ -78,6 +78,10 @@ enum MountOptionTable {
             text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
                 ? nil : "a class such as STANDARD_IA expected, in capitals"
         },
+        .choice(
+            "probe", \.probe,
+            "Find out once by small objects below .pail/probe/ which conditions the store honours, and remember it for 7 days "
+                + "(auto), or take it for as good as AWS S3 (never)."),
     ]
 
     private static let credentials: [OptionSpec] = [

@@ -13,6 +13,11 @@ struct MountOptions: Sendable, Equatable {
         case text, json
     }
 
+    /// Whether the store is asked what it honours.
+    enum Probe: String, Sendable, CaseIterable {
+        case auto, never
+    }
+
     // The store.
     var endpointURL: String?
     var region: String?
@@ -22,6 +27,7 @@ struct MountOptions: Sendable, Equatable {
     var listVersion: Int64 = 2
     var requesterPays = false
     var storageClass: String?
+    var probe = Probe.auto
 
     // Credentials.
     var profile: String?
