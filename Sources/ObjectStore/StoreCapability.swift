@@ -12,7 +12,7 @@ public enum StoreCapability: String, Sendable, CaseIterable {
     case directoryMetadata = "directory-metadata"
 
     /// Where ``StoreFeatures`` has it.
-    public var feature: WritableKeyPath<StoreFeatures, Bool> & Sendable {
+    public var feature: any WritableKeyPath<StoreFeatures, Bool> & Sendable {
         switch self {
         case .conditionalWrites: \.conditionalWrites
         case .conditionalCompletions: \.conditionalCompletions

@@ -10,7 +10,7 @@ struct StoreProbeTests {
     ]
 
     private func probe(_ store: any ObjectStore) async throws -> StoreProbe.Result {
-        try await StoreProbe(store, below: ".pail/probe/").run()
+        try await StoreProbe(store, prefix: "mounted/").run()
     }
 
     @Test func aStoreLikeS3LacksNothingAndIsLeftAsItWas() async throws {

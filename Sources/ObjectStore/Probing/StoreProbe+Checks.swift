@@ -234,7 +234,7 @@ extension StoreProbe {
     }
 
     /// What an error that is not the refusal looked for says; throws it where it says nothing.
-    private func verdict(on error: StoreError) throws(StoreError) -> Verdict {
+    func verdict(on error: StoreError) throws(StoreError) -> Verdict {
         switch error.kind {
         case .unreachable, .timedOut, .throttled, .tls, .cancelled, .noSuchBucket: throw error
         case .serverError, .accessDenied, .bodyUnreadable: return .failed

@@ -2,7 +2,7 @@
 ///
 /// Problem: stores that call themselves S3-compatible ignore headers that promises rest on, and answer 200 all the same.
 ///
-/// Design: six groups of requests run at once, each on small objects of its own below one random prefix. A capability counts
+/// Design: eight groups of requests run at once, each on small objects of its own below one random prefix. A capability counts
 /// only if both sides of it were seen: the right condition accepted and the wrong one refused, a copy's content and the new
 /// metadata read back. A refusal of the request itself counts as "lacking"; no answer, or "too busy", counts as nothing: the
 /// whole probe then throws, to be made again later. What was made is deleted at the end, however it ends.
@@ -23,15 +23,17 @@ public struct StoreProbe: Sendable {
     let store: any ObjectStore
     /// What all keys of the probe begin with: ends in `/`.
     let prefix: String
-    private let parent: String
+    /// The directories that a store which has such makes for the probe's keys, the deepest first.
+    private let directories: [ObjectKey]
 
     /// A probe of a store.
-    /// - Parameter prefix: a prefix of the bucket that nothing else uses, with `/` at its end; empty for none. Keys are made
-    ///   below a random name under it.
-    public init(_ store: any ObjectStore, below prefix: String) {
+    /// - Parameter prefix: what is mounted: empty, or with `/` at its end. Keys are made in `.pail/probe/` below it.
+    public init(_ store: any ObjectStore, prefix: String) {
         self.store = store
-        parent = prefix
-        self.prefix = prefix + String(UInt64.random(in: .min ... .max), radix: 36) + "/"
+        let reserved = prefix + ".pail/"
+        let own = reserved + "probe/" + String(UInt64.random(in: .min ... .max), radix: 36) + "/"
+        self.prefix = own
+        directories = [ObjectKey(own), ObjectKey(reserved + "probe/"), ObjectKey(reserved)]
     }
 
     /// Makes the probe.
@@ -74,13 +76,21 @@ public struct StoreProbe: Sendable {
         } catch {
             return .failure(error)
         }
-        let groups: [@Sendable () async throws(StoreError) -> Findings] = [
-            writes, completions, reads, copies, copyTargets, deletes, partCopies, directories,
+        let groups: [(of: [StoreCapability], ask: @Sendable () async throws(StoreError) -> Findings)] = [
+            ([.conditionalWrites], writes), ([.conditionalCompletions], completions), ([.conditionalReads], reads),
+            ([.conditionalCopies, .selfCopies], copies), ([.conditionalCopyTargets], copyTargets),
+            ([.conditionalDeletes], deletes), ([.partCopies], partCopies), ([.directoryMetadata], directories),
         ]
         return await withTaskGroup(of: Swift.Result<Findings, StoreError>.self) { tasks in
             for group in groups {
                 tasks.addTask {
-                    do throws(StoreError) { return .success(try await group()) } catch { return .failure(error) }
+                    do throws(StoreError) { return .success(try await group.ask()) } catch {
+                        // What a group needs before it can ask may be what the store lacks.
+                        do throws(StoreError) {
+                            let verdict = try verdict(on: error)
+                            return .success(Findings(uniqueKeysWithValues: group.of.map { ($0, verdict) }))
+                        } catch { return .failure(error) }
+                    }
                 }
             }
             var all: Findings = [:]
@@ -106,10 +116,7 @@ public struct StoreProbe: Sendable {
         }
         let left = (try? await store.list(ListRequest(prefix: prefix, limit: 1000)))?.objects.map(\.key) ?? []
         for key in left.sorted(by: >) { try? await store.delete(key, if: .none) }
-        // Of the two names that are the probe's own; what lies above may be of use to others. A store without directories
-        // deletes nothing here, one with directories none that is not empty.
-        for directory in [prefix, parent] where !directory.isEmpty {
-            try? await store.delete(ObjectKey(directory), if: .none)
-        }
+        // A store without directories deletes nothing here, one with directories none that is not empty.
+        for directory in directories { try? await store.delete(directory, if: .none) }
     }
 }

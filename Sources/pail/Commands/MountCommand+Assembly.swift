@@ -100,6 +100,7 @@ extension MountPlan {
         result.connectTimeout = options.connectTimeout
         result.requestDeadline = options.requestDeadline
         result.copyDeadline = max(result.copyDeadline, options.requestDeadline)
+        result.onOutage = options.onOutage == .wait ? .wait : .fail
         result.checksum =
             switch options.checksum {
             case .crc32c: .crc32c

@@ -18,6 +18,11 @@ struct MountOptions: Sendable, Equatable {
         case auto, never
     }
 
+    /// What a request does when the store is gone.
+    enum Outage: String, Sendable, CaseIterable {
+        case fail, wait
+    }
+
     // The store.
     var endpointURL: String?
     var region: String?
@@ -38,6 +43,7 @@ struct MountOptions: Sendable, Equatable {
     var maxConnections: Int64 = 128
     var connectTimeout: Duration = .seconds(10)
     var requestDeadline: Duration = .seconds(60)
+    var onOutage = Outage.fail
     var partSize: Int64 = 8 << 20
     var checksum = Checksum.crc32c
     var signsPayload = false

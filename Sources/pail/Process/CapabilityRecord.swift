@@ -50,7 +50,7 @@ struct CapabilityRecord: Sendable, Equatable {
     init?(text: String) {
         let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(String.init)
         let count = StoreCapability.allCases.count
-        guard lines.count == count + 5, lines[0] == Self.heading, lines[count + 3] == "end", lines[count + 4] == nil,
+        guard lines.count == count + 5, lines[0] == Self.heading, lines[count + 3] == "end", lines[count + 4] == "",
             lines[1]?.hasPrefix("store ") == true, lines[2]?.hasPrefix("time ") == true,
             let time = lines[2].flatMap({ Int64($0.dropFirst(5)) })
         else { return nil }

@@ -13,6 +13,9 @@ final class StoreCapabilities: Sendable {
     /// Between two probes where the first got no answer.
     private static let pause: Duration = .seconds(60)
 
+    private static let connections = 8
+    private static let attempts = 4
+
     private let store: S3Store
     private let plan: MountPlan
     private let logger: Logger
@@ -74,8 +77,17 @@ final class StoreCapabilities: Sendable {
     }
 
     private func probe() async throws(StoreError) {
-        let prefix = plan.request.source.prefix + ".pail/probe/"
-        let result = try await StoreProbe(store, below: prefix).run()
+        // With connections and patience of its own: what a store refuses by a 5xx is not asked for a minute, and the mount's
+        // requests do not wait behind the probe's.
+        var configuration = plan.storeConfiguration
+        configuration.maxConnections = Self.connections
+        configuration.maxAttempts = Self.attempts
+        configuration.onOutage = .fail
+        // What goes wrong here is told in one line below.
+        let quiet = Logger(label: "pail.probe") { _ in SwiftLogNoOpLogHandler() }
+        let own = S3Store(configuration: configuration, credentials: plan.credentials, logger: quiet)
+        defer { own.shutdown() }
+        let result = try await StoreProbe(own, prefix: plan.request.source.prefix).run()
         settle(result.features)
         name(result.features)
         guard result.isConclusive else {
