@@ -1,8 +1,17 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Changes real documents as damage, carelessness and malice do: for property tests of parsers, in the manner of a fuzzer.
 ///
 /// The same seed makes the same changes. Each result is one to four changes away from a document of the corpus, so most
 /// are nearly right: that is where parsers go wrong.
 public struct DocumentMutation: Sendable {
+    /// How many mutations a test makes: `PAIL_FUZZ_ROUNDS`, else 2,000.
+    public static var rounds: Int { getenv("PAIL_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2000 }
+    /// The seed of a test's mutations: `PAIL_FUZZ_SEED`, else 1.
+    public static var seed: UInt64 { getenv("PAIL_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1 }
+
     private var random: SplitMix64
     private let corpus: [[UInt8]]
     private let words: [[UInt8]]

@@ -7,8 +7,8 @@ import Testing
 /// that names the line and shows no secret.
 @Suite struct CredentialMutationTests {
     private static let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-    private static let rounds = 20_000
-    private static let seed: UInt64 = 1
+    private static let rounds = DocumentMutation.rounds
+    private static let seed = DocumentMutation.seed
 
     private static let passwords = [
         "AKIAIOSFODNN7EXAMPLE:\(secret)\n", "# comment\n\nbucket:AKIA:\(secret)\nother:AKIB:\(secret)\nAKIC:\(secret)",

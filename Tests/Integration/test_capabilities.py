@@ -47,8 +47,8 @@ def test_capabilities_are_probed_once(run):
         lacking = {name for name, holds in found.items() if not holds}
         run.note(f"{kind} lacks: {', '.join(sorted(lacking)) or 'nothing'}; {len(relay.requests)} requests")
         expect(LACKING[kind] <= lacking, f"{kind} lacks at least {LACKING[kind]}, found {lacking}")
-        expect("conditional-writes" not in lacking and "conditional-deletes" not in lacking
-               and "conditional-completions" not in lacking, f"{kind} honours conditions on PUT, DELETE, Complete: {lacking}")
+        expect(not {"conditional-writes", "conditional-deletes", "part-copies"} & lacking,
+               f"{kind} honours conditions on PUT and DELETE, and copies parts: {lacking}")
         wait_until(lambda: server.keys(bucket) == ["file", "new"], 20, "a bucket without the probe's objects")
         expect_equal(server.client().list_multipart_uploads(Bucket=bucket).get("Uploads", []), [], "uploads left")
         listed = server.client().list_objects_v2(Bucket=bucket, Delimiter="/")
@@ -102,7 +102,7 @@ def test_store_without_conditions(run):
             found = probed(mount)
             lacking = {name for name, holds in found.items() if not holds}
             run.note(f"rclone lacks: {', '.join(sorted(lacking))}")
-            expect({"conditional-writes", "conditional-deletes", "conditional-reads"} <= lacking, f"lacking: {lacking}")
+            expect({"conditional-writes", "conditional-deletes"} <= lacking, f"lacking: {lacking}")
             text = mount.process.output(100000)
             expect_equal(text.count("the store ignores If-Match and If-None-Match on PUT"), 1, "lines in the log")
         with open(mount.path(f"changed-{phase}"), "wb") as file:

@@ -132,10 +132,10 @@ def outage(run, policy, number):
     mount = run.mount(bucket, "--on-outage", policy, "--request-deadline", "5s", server=server)
     length = 60 if run.full else 12
     calm = 15 if run.full else 5
-    # A file that needs no store: written, not stored yet.
+    loads = Loads(run, mount, 2 * calm + length + 10, run.seed)
+    # A file that needs no store: written, not stored yet. (After the programs' start, which closes a copy of the descriptor.)
     held = os.open(mount.path("held"), os.O_RDWR | os.O_CREAT)
     os.write(held, b"h" * 100_000)
-    loads = Loads(run, mount, 2 * calm + length + 10, run.seed)
     time.sleep(calm)
     store.stop(number)
     # Asked all the while: what is in memory is given at once.

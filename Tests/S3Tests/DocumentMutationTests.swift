@@ -18,7 +18,7 @@ import Testing
 
     private func mutations(_ ending: String) -> DocumentMutation {
         DocumentMutation(
-            seed: Corpus.seed, corpus: Corpus.documents(ending).map(\.bytes), words: Self.signs)
+            seed: DocumentMutation.seed, corpus: Corpus.documents(ending).map(\.bytes), words: Self.signs)
     }
 
     @Test func theCorpusIsRead() throws {
@@ -32,7 +32,7 @@ import Testing
     @Test func listings() {
         var mutation = mutations(".xml")
         var read = 0
-        for round in 0..<Corpus.rounds {
+        for round in 0..<DocumentMutation.rounds {
             let document = mutation.next()
             for version in S3Configuration.ListingVersion.allCases {
                 guard let page = try? ListingDocument.read(document, version: version) else { continue }
@@ -40,7 +40,9 @@ import Testing
                 let held =
                     page.objects.reduce(0) { $0 + $1.key.utf8Count + ($1.etag?.value.utf8.count ?? 0) }
                     + page.commonPrefixes.reduce(0) { $0 + $1.utf8.count }
-                #expect(held <= document.count, "seed \(Corpus.seed), round \(round): more than the document holds")
+                #expect(
+                    held <= document.count,
+                    "seed \(DocumentMutation.seed), round \(round): more than the document holds")
                 #expect(page.objects.allSatisfy { $0.size >= 0 && $0.key.utf8Count > 0 })
                 // Read again from a document made of what was read: the same.
                 guard page.objects.allSatisfy({ Self.isWritable($0.key.string) }),
@@ -50,10 +52,10 @@ import Testing
                 #expect(
                     (try? ListingDocument.read(Array(Self.text(of: page).utf8), version: .v2))
                         .map { $0.objects.map(\.key) == page.objects.map(\.key) && $0.next == page.next } == true,
-                    "seed \(Corpus.seed), round \(round)")
+                    "seed \(DocumentMutation.seed), round \(round)")
             }
         }
-        #expect(read > Corpus.rounds / 100, "too few mutations are nearly right to say anything: \(read)")
+        #expect(read > DocumentMutation.rounds / 100, "too few mutations are nearly right to say anything: \(read)")
     }
 
     /// A listing cut anywhere is an error and not a shorter listing.
@@ -74,12 +76,12 @@ import Testing
 
     @Test func theOtherDocuments() {
         var mutation = mutations(".xml")
-        for round in 0..<Corpus.rounds {
+        for round in 0..<DocumentMutation.rounds {
             let document = mutation.next()
             if let error = ErrorDocument(document) {
                 #expect(
                     error.code.utf8.count + error.message.utf8.count <= document.count,
-                    "seed \(Corpus.seed), round \(round)")
+                    "seed \(DocumentMutation.seed), round \(round)")
             }
             if let fields = try? FlatDocument.read(document, root: "CopyObjectResult") {
                 #expect(fields.reduce(0) { $0 + $1.value.utf8.count } <= document.count)
@@ -95,12 +97,12 @@ import Testing
 
     @Test func headers() {
         var mutation = DocumentMutation(
-            seed: Corpus.seed, corpus: Corpus.documents(".headers").map(\.bytes),
+            seed: DocumentMutation.seed, corpus: Corpus.documents(".headers").map(\.bytes),
             words: [
                 ":", "\r\n", "\n ", "\t", "Content-Length", "x-amz-meta-", "=?UTF-8?B?", "?=", "=?utf-8?q?=ff?=", "\"",
                 ",",
             ])
-        for round in 0..<Corpus.rounds {
+        for round in 0..<DocumentMutation.rounds {
             let lines = mutation.next()
             let headers = HTTPHeaders(lines: lines)
             if let length = headers.integer("content-length") {
@@ -117,10 +119,10 @@ import Testing
 
     @Test func ranges() {
         var mutation = DocumentMutation(
-            seed: Corpus.seed,
+            seed: DocumentMutation.seed,
             corpus: ["bytes 0-99/1000", "bytes */1000", "bytes 5-5/*", "bytes 0-0/1"].map { Array($0.utf8) },
             words: ["-", "/", "*", "bytes ", "+"])
-        for round in 0..<Corpus.rounds {
+        for round in 0..<DocumentMutation.rounds {
             let text = String(decoding: mutation.next(), as: UTF8.self)
             guard let found = ContentRange(text) else { continue }
             let range = found.range.map { "\($0.lowerBound)-\($0.upperBound - 1)" } ?? "*"
@@ -134,13 +136,13 @@ import Testing
 
     @Test func dates() {
         var mutation = DocumentMutation(
-            seed: Corpus.seed,
+            seed: DocumentMutation.seed,
             corpus: [
                 "Wed, 12 Oct 2009 17:50:00 GMT", "Thu, 29 Feb 2024 23:59:59 GMT", "2009-10-12T17:50:30.123Z",
                 "2024-02-29T00:00:00+02:00", "1970-01-01T00:00:00Z",
             ].map { Array($0.utf8) }, words: ["-", ":", "Z", "GMT", "Feb", "29", "31", "24", "60", "0000", "9999", "."])
         var read = 0
-        for round in 0..<Corpus.rounds {
+        for round in 0..<DocumentMutation.rounds {
             let text = String(decoding: mutation.next(), as: UTF8.self)
             if let time = DateFormats.parseHTTP(text) {
                 read += 1
@@ -160,7 +162,7 @@ import Testing
                 }
             }
         }
-        #expect(read > Corpus.rounds / 100)
+        #expect(read > DocumentMutation.rounds / 100)
     }
 
     private static func isWritable(_ text: String) -> Bool {

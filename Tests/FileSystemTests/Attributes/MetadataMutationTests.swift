@@ -8,8 +8,8 @@ import Testing
 /// What the codecs of metadata make of damaged values: what is read and written again is read as the same, and whatever stands
 /// there, there is a file to be shown.
 @Suite struct MetadataMutationTests {
-    private static let rounds = 20_000
-    private static let seed: UInt64 = 1
+    private static let rounds = DocumentMutation.rounds
+    private static let seed = DocumentMutation.seed
 
     private func mutation(_ corpus: [String], _ words: [String]) -> DocumentMutation {
         DocumentMutation(seed: Self.seed, corpus: corpus.map { Array($0.utf8) }, words: words)

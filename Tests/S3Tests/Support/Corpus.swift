@@ -24,9 +24,4 @@ enum Corpus {
         }
         return found.sorted { $0.0 < $1.0 }
     }
-
-    /// How many mutations each test makes.
-    static var rounds: Int { getenv("PAIL_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 20_000 }
-    /// The seed of the first one.
-    static var seed: UInt64 { getenv("PAIL_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1 }
 }
