@@ -28,12 +28,21 @@ public struct S3Configuration: Sendable {
 
     /// The checksum that is sent with uploaded content, for the store to compare.
     public enum ChecksumMode: String, Sendable, CaseIterable {
-        /// `x-amz-checksum-crc32c`: several GB/s. Left out, with one log line, where the store refuses the header.
+        /// `x-amz-checksum-crc32c`: several GB/s. Where the store refuses the header, `Content-MD5` takes its place, with one log
+        /// line.
         case crc32c
         /// `Content-MD5`: about 0.6 GB/s.
         case md5
         /// None: TCP's and TLS's own checks only.
         case none
+    }
+
+    /// What becomes of a request that finds no store to the end of its deadline.
+    public enum OutagePolicy: String, Sendable, CaseIterable {
+        /// It fails.
+        case fail
+        /// It is tried again until the store answers or its task is cancelled.
+        case wait
     }
 
     /// `scheme://host[:port][/base]`, scheme `http` or `https`.
@@ -67,6 +76,9 @@ public struct S3Configuration: Sendable {
     public var retryBaseDelay: Duration = .milliseconds(100)
     /// The longest wait before a retry, unless the server's `Retry-After` asks for more.
     public var retryMaxDelay: Duration = .seconds(10)
+
+    /// What becomes of a request that finds no store to the end of its deadline.
+    public var onOutage = OutagePolicy.fail
 
     /// The checksum sent with uploaded content.
     public var checksum: ChecksumMode = .crc32c

@@ -36,6 +36,8 @@ extension MountCommand {
 
         try StateDirectory.prepare(plan.stateDirectory)
         try StateDirectory.prepare(plan.spillDirectory)
+        let capabilities = StoreCapabilities(store: store, plan: plan, logger: logger)
+        capabilities.recall()
         let fileSystem = BucketFileSystem(
             store: store, prefix: plan.request.source.prefix, options: plan.fileSystemOptions, logger: logger)
         let end: MountEnd
@@ -61,8 +63,10 @@ extension MountCommand {
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
+                capabilities.learn()
             }
         } catch { throw MountFailure.commandError(for: error) }
+        await capabilities.stop()
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
         guard end.isComplete else {
             let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
@@ -125,6 +129,7 @@ extension MountPlan {
         result.connectTimeout = options.connectTimeout
         result.requestDeadline = options.requestDeadline
         result.copyDeadline = max(result.copyDeadline, options.requestDeadline)
+        result.onOutage = options.onOutage == .wait ? .wait : .fail
         result.checksum =
             switch options.checksum {
             case .crc32c: .crc32c

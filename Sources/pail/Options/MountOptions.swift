@@ -18,6 +18,16 @@ struct MountOptions: Sendable, Equatable {
         case text, json
     }
 
+    /// Whether the store is asked what it honours.
+    enum Probe: String, Sendable, CaseIterable {
+        case auto, never
+    }
+
+    /// What a request does when the store is gone.
+    enum Outage: String, Sendable, CaseIterable {
+        case fail, wait
+    }
+
     // The store.
     var endpointURL: String?
     var region: String?
@@ -28,6 +38,7 @@ struct MountOptions: Sendable, Equatable {
     var requesterPays = false
     var storageClass: String?
     var objectACLs = ObjectACLs.keep
+    var probe = Probe.auto
 
     // Credentials.
     var profile: String?
@@ -38,6 +49,7 @@ struct MountOptions: Sendable, Equatable {
     var maxConnections: Int64 = 128
     var connectTimeout: Duration = .seconds(10)
     var requestDeadline: Duration = .seconds(60)
+    var onOutage = Outage.fail
     var partSize: Int64 = 8 << 20
     var checksum = Checksum.crc32c
     var signsPayload = false
