@@ -18,14 +18,31 @@ public struct S3Configuration: Sendable {
         case v2 = 2
     }
 
+    /// What becomes of an object's access control list when the object is copied.
+    public enum ObjectACLs: String, Sendable, CaseIterable {
+        /// It is put on the copy: one request more for a copy, where the bucket has such lists.
+        case keep
+        /// The copy has the default one.
+        case ignore
+    }
+
     /// The checksum that is sent with uploaded content, for the store to compare.
     public enum ChecksumMode: String, Sendable, CaseIterable {
-        /// `x-amz-checksum-crc32c`: several GB/s. Left out, with one log line, where the store refuses the header.
+        /// `x-amz-checksum-crc32c`: several GB/s. Where the store refuses the header, `Content-MD5` takes its place, with one log
+        /// line.
         case crc32c
         /// `Content-MD5`: about 0.6 GB/s.
         case md5
         /// None: TCP's and TLS's own checks only.
         case none
+    }
+
+    /// What becomes of a request that finds no store to the end of its deadline.
+    public enum OutagePolicy: String, Sendable, CaseIterable {
+        /// It fails.
+        case fail
+        /// It is tried again until the store answers or its task is cancelled.
+        case wait
     }
 
     /// `scheme://host[:port][/base]`, scheme `http` or `https`.
@@ -60,6 +77,9 @@ public struct S3Configuration: Sendable {
     /// The longest wait before a retry, unless the server's `Retry-After` asks for more.
     public var retryMaxDelay: Duration = .seconds(10)
 
+    /// What becomes of a request that finds no store to the end of its deadline.
+    public var onOutage = OutagePolicy.fail
+
     /// The checksum sent with uploaded content.
     public var checksum: ChecksumMode = .crc32c
     /// Whether the signature covers the content's SHA-256, which costs 3 s a GiB without hardware help. Otherwise `UNSIGNED-PAYLOAD`.
@@ -79,6 +99,8 @@ public struct S3Configuration: Sendable {
     public var storageClass: String?
     /// `x-amz-acl` for new objects: `bucket-owner-full-control`.
     public var acl: String?
+    /// Whether the copy of an object gets the access control list of its source; not where `acl` is set.
+    public var objectACLs = ObjectACLs.ignore
     /// `x-amz-server-side-encryption` for new objects: `AES256` or `aws:kms`.
     public var serverSideEncryption: String?
     /// `x-amz-server-side-encryption-aws-kms-key-id` for new objects.

@@ -29,8 +29,10 @@ public final class S3Store: ObjectStore {
     /// The server's clock minus this machine's, in seconds; nothing until the server complains.
     let clockOffset = Atomic<Int64>(0)
     let checksumsRefused = Atomic<Bool>(false)
+    let accessControl = ObjectAccessControl()
     let counters = Mutex(RequestStatistics())
     let retryPolicy: RetryPolicy
+    let reachability = Mutex(Reachability())
     private let currentFeatures = Mutex(StoreFeatures())
 
     /// A store. No request is made: ``checkBucket()`` tells whether it can be reached.
@@ -84,6 +86,15 @@ public final class S3Store: ObjectStore {
 
     /// Whether uploads carry a CRC32C now.
     var sendsCRC32C: Bool { configuration.checksum == .crc32c && !checksumsRefused.load(ordering: .relaxed) }
+
+    /// Whether uploads carry an MD5 now: because it was asked for, or in the place of a CRC32C that the store does not take.
+    var sendsMD5: Bool {
+        switch configuration.checksum {
+        case .md5: true
+        case .crc32c: checksumsRefused.load(ordering: .relaxed)
+        case .none: false
+        }
+    }
 }
 
 /// What a store was asked and what was moved.

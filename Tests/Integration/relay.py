@@ -30,6 +30,10 @@ class Request:
         """S3's name of the operation."""
         query = urllib.parse.parse_qs(self.query, keep_blank_values=True)
         has_key = self.path.strip("/").count("/") >= 1 or (self.path.count("/") >= 2 and not self.path.endswith("/"))
+        if "acl" in query:
+            return "PutObjectAcl" if self.method == "PUT" else "GetObjectAcl"
+        if "ownershipControls" in query:
+            return "GetBucketOwnershipControls"
         if self.method == "PUT":
             if "partNumber" in query:
                 return "UploadPartCopy" if "x-amz-copy-source" in self.headers else "UploadPart"

@@ -10,7 +10,7 @@ import time
 
 from harness import MIB, Skip, expect, expect_equal, sha256_file
 from relay import Relay
-from test_promises import call, failure_of, only_pail, write
+from test_promises import call, exchange, failure_of, only_pail, write
 
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 
@@ -254,6 +254,112 @@ def test_times(run):
     mount.unmount()
 
 
+def test_exchange(run):
+    """RENAME_EXCHANGE lets two files change names, stored, open or neither; handles and numbers go with the file, and no copy is
+    left behind."""
+    only_pail(run)
+    for kind in ("seaweedfs", "moto"):
+        server = run.server(kind)
+        bucket = server.make_bucket("exchange")
+        mount = run.mount(bucket, server=server)
+        a, b = mount.path("a.txt"), mount.path("directory", "b.html")
+        os.mkdir(mount.path("directory"))
+        large = run.random("exchange").randbytes(9 * MIB)
+        write(a, b"short")
+        write(b, large)
+        os.chmod(a, 0o600)
+        numbers = os.stat(a).st_ino, os.stat(b).st_ino
+        with open(a, "r+b") as file, open(b, "rb") as other:
+            expect_equal(other.read(5), large[:5], "the large file's beginning")
+            exchange(a, b)
+            expect_equal((os.stat(b).st_ino, os.stat(a).st_ino), numbers, f"inode numbers after the exchange, on {kind}")
+            expect(other.read() == large[5:], "what the large file's handle reads differs")
+            file.write(b"SHORT")
+            file.flush()
+            expect_equal(os.fstat(file.fileno()).st_ino, numbers[0], "the number of the open file")
+        expect_equal(server.read(bucket, "directory/b.html"), b"SHORT", f"the short file's object, on {kind}")
+        expect(server.read(bucket, "a.txt") == large, "the large file's object differs")
+        expect_equal((mode_of(b), mode_of(a)), (0o600, 0o644), "modes after the exchange")
+
+        link, new = mount.path("link"), mount.path("new")
+        os.symlink("somewhere", link)
+        with open(new, "wb") as file:
+            file.write(b"new")
+            file.flush()
+            exchange(link, new)
+            expect_equal(os.readlink(new), "somewhere", "the link under its new name")
+            file.write(b" and more")
+        with open(link, "rb") as file:
+            expect_equal(file.read(), b"new and more", "the new file under the link's name")
+        expect_equal(failure_of(exchange, a, mount.path("nothing")), "ENOENT", "errno of an exchange with nothing")
+        left = [key for key in server.keys(bucket) if key.startswith(".pail/exchange") and not key.endswith("/")]
+        expect_equal(left, [], f"copies left behind, on {kind}")
+        mount = mount.remount()
+        expect_equal((os.readlink(mount.path("new")), mode_of(mount.path("directory", "b.html"))), ("somewhere", 0o600),
+                     "the link and the mode after a remount")
+        with open(mount.path("link"), "rb") as file:
+            expect_equal(file.read(), b"new and more", "the new file after a remount")
+        mount.unmount()
+
+
+def test_access_times(run):
+    """Reads move the access time by relatime's rule on this mount, with no request, unless O_NOATIME or `-o noatime` says
+    otherwise; it is stored with the next change of the file."""
+    only_pail(run)
+    server = run.server()
+    bucket = server.make_bucket("access")
+    relay = Relay(run, server)
+    mount = run.mount(bucket, server=server, url=relay.url)
+    path, quiet = mount.path("file"), mount.path("quiet")
+    for name in (path, quiet):
+        write(name, b"content")
+    os.symlink("file", mount.path("link"))
+    mount = mount.remount()
+
+    def read(name, flags=0):
+        handle = os.open(name, os.O_RDONLY | flags)
+        try:
+            return os.read(handle, 100)
+        finally:
+            os.close(handle)
+
+    def moved(name, function):
+        """Whether a function moves the access time; modification and change time must stay."""
+        before = os.lstat(name)
+        function()
+        after = os.lstat(name)
+        expect_equal((after.st_mtime_ns, after.st_ctime_ns), (before.st_mtime_ns, before.st_ctime_ns), "mtime and ctime")
+        return before.st_atime_ns != after.st_atime_ns
+
+    expect(not moved(quiet, lambda: read(quiet, os.O_NOATIME)), "a read with O_NOATIME moves the access time")
+    expect(moved(path, lambda: read(path)), "the first read moves no access time")
+    time.sleep(0.02)
+    expect(not moved(path, lambda: read(path)), "a second read moves the access time")
+    expect(moved(mount.path("link"), lambda: os.readlink(mount.path("link"))), "readlink moves no access time")
+    expect(moved(mount.directory, lambda: os.listdir(mount.directory)), "readdir moves no access time")
+    write(path, b"more", "ab")
+    shown = os.stat(path)
+    # The kernel has the pages that were written, and shows what it has been told for up to a second.
+    expect(moved(path, lambda: (read(path), time.sleep(1.2))), "a read after a write moves no access time")
+    expect(shown.st_atime_ns < os.stat(path).st_atime_ns, "the access time goes back")
+    stored = server.client().head_object(Bucket=bucket, Key="file")["Metadata"]["atime"]
+    changes = [count for operation, count in relay.counts().items() if operation in ("PutObject", "CopyObject")]
+    read(quiet)
+    accessed = os.stat(path).st_atime_ns
+    time.sleep(1.5)
+    expect_equal(os.stat(path).st_atime_ns, accessed, "the access time after it was looked up again")
+    expect_equal([count for operation, count in relay.counts().items() if operation in ("PutObject", "CopyObject")], changes,
+                 "requests that store, by reads")
+    expect_equal(server.client().head_object(Bucket=bucket, Key="file")["Metadata"]["atime"], stored, "the access time stored")
+    os.chmod(path, 0o600)
+    mount = mount.remount()
+    expect_equal(os.stat(path).st_atime_ns, accessed, "the access time stored with a change of mode")
+    mount = mount.remount(["-o", "noatime"])
+    write(path, b"once more", "ab")
+    expect(not moved(path, lambda: read(path)), "a read with -o noatime moves the access time")
+    mount.unmount()
+
+
 def test_long_names(run):
     """A name of 255 bytes and a path of 1,023 are kept; anything longer is ENAMETOOLONG and changes nothing."""
     only_pail(run)
@@ -326,8 +432,15 @@ def test_access_lists(run):
     mount.unmount()
 
 
+def grants(client, bucket, key):
+    """What an object's access control list grants, in short."""
+    return sorted(grant["Permission"] + (" everybody" if grant["Grantee"].get("URI", "").endswith("/AllUsers") else "")
+                  for grant in client.get_object_acl(Bucket=bucket, Key=key)["Grants"])
+
+
 def test_headers_tags_and_class(run):
-    """Headers, tags and storage class of an object survive a change of attributes, a rename, and the rename of its directory."""
+    """Headers, tags, storage class and access control list of an object survive a change of attributes, a rename, and the rename of
+    its directory; with `--object-acls ignore` the list does not."""
     only_pail(run)
     server = run.server("moto")
     bucket = server.make_bucket("headers")
@@ -335,7 +448,8 @@ def test_headers_tags_and_class(run):
     headers = {"CacheControl": "no-cache", "ContentDisposition": "inline", "ContentLanguage": "en", "ContentType": "text/x-own"}
     for name in ("directory/changed", "directory/renamed", "directory/moved"):
         client.put_object(Bucket=bucket, Key=name, Body=b"content", StorageClass="STANDARD_IA", Tagging="team=blue&cost=7",
-                          Metadata={"colour": "blue"}, **headers)
+                          Metadata={"colour": "blue"}, ACL="public-read", **headers)
+    client.put_object(Bucket=bucket, Key="directory/private", Body=b"content")
     mount = run.mount(bucket, server=server)
     os.chmod(mount.path("directory", "changed"), 0o600)
     os.setxattr(mount.path("directory", "changed"), "user.a", b"1")
@@ -347,4 +461,22 @@ def test_headers_tags_and_class(run):
         expect_equal((head.get("StorageClass"), head["Metadata"].get("colour")), ("STANDARD_IA", "blue"), f"class and metadata of {name}")
         tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=f"elsewhere/{name}")["TagSet"]}
         expect_equal(tags, {"team": "blue", "cost": "7"}, f"tags of {name}")
+        expect_equal(grants(client, bucket, f"elsewhere/{name}"), ["FULL_CONTROL", "READ everybody"], f"access list of {name}")
+    expect_equal(grants(client, bucket, "elsewhere/private"), ["FULL_CONTROL"], "access list of an object that has the default one")
+    mount = mount.remount(["--object-acls", "ignore"])
+    os.chmod(mount.path("elsewhere", "changed"), 0o640)
+    expect_equal(grants(client, bucket, "elsewhere/changed"), ["FULL_CONTROL"], "access list where it is ignored")
+    mount.unmount()
+
+    # Where the owner owns all, the lists are asked for by nobody.
+    server = run.server()
+    bucket = server.make_bucket("owned")
+    relay = Relay(run, server)
+    mount = run.mount(bucket, server=server, url=relay.url)
+    write(mount.path("file"), b"content")
+    for number in range(3):
+        os.chmod(mount.path("file"), 0o600 + number)
+    relay.settle()
+    asked = [request.query for request in relay.requests if "acl" in request.query or "ownershipControls" in request.query]
+    expect_equal(asked, ["ownershipControls="], "what is asked of lists in a bucket that has none")
     mount.unmount()

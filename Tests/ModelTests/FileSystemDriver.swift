@@ -6,7 +6,8 @@ import SystemPackage
 /// up. Every verb is tried from memory first, as the kernel side does it.
 struct FileSystemDriver: Sendable {
     let fileSystem: any MountableFileSystem
-    let caller = Caller(uid: 0, gid: 0, umask: 0)
+    /// The program that asks.
+    var caller = Caller(uid: 0, gid: 0, umask: 0)
 
     /// Looks a path up; the caller forgets the lookups that it is given.
     func walk(_ path: String) async throws(Errno) -> (node: NodeID, entry: Entry?, held: [NodeID]) {

@@ -94,6 +94,7 @@ enum HandleOperation: CustomStringConvertible {
             }
         case .read(let slot, let offset, let count):
             guard try model.flags(of: slot).isReadable else { throw .badFileDescriptor }
+            model.noteRead(slot: slot)
             return .bytes(Array(try model.content(of: slot).dropFirst(offset).prefix(count)))
         case .truncate(let slot, let size):
             guard try model.flags(of: slot).isWritable else { throw .badFileDescriptor }
@@ -114,6 +115,7 @@ enum HandleOperation: CustomStringConvertible {
         case .copy(let slot, let offset, let target, let targetOffset, let count):
             try Self.checkCopy(from: try model.flags(of: slot), to: try model.flags(of: target))
             guard model.handles[slot]?.identity != model.handles[target]?.identity else { throw .invalidArgument }
+            model.noteRead(slot: slot)
             let bytes = Array(try model.content(of: slot).dropFirst(offset).prefix(count))
             if bytes.isEmpty { break }
             try model.editOpen(target) { content in

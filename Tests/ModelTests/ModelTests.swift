@@ -99,13 +99,20 @@ struct ModelRun {
                 drivers = [mount()]
             }
             let operation = RandomOperation.random(&random, withHandles: withHandles)
-            let driver = drivers[Int.random(in: 0..<mounts, using: &random)]
+            var driver = drivers[Int.random(in: 0..<mounts, using: &random)]
+            // Two programs of two users share each mount. Permissions are the kernel's to check.
+            if Bool.random(using: &random) { driver.caller = Caller(uid: 1000, gid: 100, umask: 0) }
+            model.caller = (driver.caller.uid, driver.caller.gid)
             let expected = operation.perform(on: &model)
             let actual = await operation.perform(on: driver, &slots)
             if Self.isTraced { print("step \(step), \(operation): \(actual)") }
             if actual != expected { return "step \(step), \(operation): \(actual) instead of \(expected)" }
-            if step % 20 == 19, let difference = await compare(model, drivers[step / 20 % mounts]) {
-                return "after step \(step), \(operation): \(difference)"
+            if step % 20 == 19 {
+                if let difference = await compare(model, drivers[step / 20 % mounts]) {
+                    return "after step \(step), \(operation): \(difference)"
+                }
+                // Comparing reads everything.
+                model.noteAllRead()
             }
         }
         if let difference = await close(&slots, drivers[0], &model) { return "at the end: \(difference)" }
@@ -145,12 +152,17 @@ struct ModelRun {
     )
         async throws(Errno) -> String?
     {
-        if node.isDirectory {
-            let names = try await driver.list(path)
-            let expected = model.children(of: path).map { String($0.split(separator: "/").last!) }
-            if names != expected { return "entries \(names) instead of \(expected)" }
-        }
-        if path.isEmpty { return nil }
+        if !path.isEmpty, let difference = try await compareNode(path, node, driver) { return difference }
+        // Behind the attributes: to list a directory moves its access time.
+        guard node.isDirectory else { return nil }
+        let names = try await driver.list(path)
+        let expected = model.children(of: path).map { String($0.split(separator: "/").last!) }
+        return names == expected ? nil : "entries \(names) instead of \(expected)"
+    }
+
+    private func compareNode(_ path: String, _ node: ReferenceModel.Node, _ driver: FileSystemDriver)
+        async throws(Errno) -> String?
+    {
         return try await driver.with(path) { id, entry throws(Errno) in
             guard let attributes = entry?.attributes else { return "no attributes" }
             if attributes.permissions != node.permissions {
@@ -163,9 +175,12 @@ struct ModelRun {
             {
                 return "mtime \(attributes.modificationTime) instead of \(modified)"
             }
+            if let accessed = node.accessed, attributes.accessTime != .init(seconds: accessed, nanoseconds: 7) {
+                return "atime \(attributes.accessTime) instead of \(accessed)"
+            }
             let names = try await driver.fileSystem.extendedAttributeNames(of: id)
-            if names.sorted() != node.extended.keys.sorted() { return "xattrs \(names)" }
-            for (name, value) in node.extended {
+            if names.sorted() != node.allExtended.keys.sorted() { return "xattrs \(names)" }
+            for (name, value) in node.allExtended {
                 if try await driver.fileSystem.extendedAttribute(name, of: id) != value { return "xattr \(name)" }
             }
             switch node.kind {
@@ -178,7 +193,9 @@ struct ModelRun {
             case .link(let target):
                 if try await driver.fileSystem.readSymbolicLink(id) != target { return "link target" }
             case .directory: if attributes.type != .directory { return "no directory" }
-            case .fifo: if attributes.type != .fifo { return "no fifo" }
+            case .special(let type, let device):
+                if attributes.type != type { return "\(attributes.type) instead of \(type)" }
+                if attributes.device != device { return "device \(attributes.device) instead of \(device)" }
             }
             return nil
         }

@@ -11,19 +11,26 @@ enum RandomOperation: CustomStringConvertible {
     case truncate(String, Int)
     case read(String)
     case makeDirectory(String)
-    case makeFifo(String)
+    case makeSpecial(String, FileSystem.FileType, device: UInt64)
     case makeLink(String, target: [UInt8])
     case createExclusively(String)
     case unlink(String)
     case removeDirectory(String)
     case rename(String, String)
+    case exchange(String, String)
     case chmod(String, UInt32)
     case chown(String, UInt32, UInt32)
-    case touch(String, Int64)
-    case setExtended(String, String, [UInt8])
+    /// utimensat(2): mtime, and atime where it is given.
+    case touch(String, Int64, access: Int64?)
+    case setExtended(String, String, [UInt8], ExtendedFlag)
+    case setList(String, ModelAccessList, inherited: Bool)
+    case readExtended(String, String)
     case removeExtended(String, String)
     case list(String)
     case handle(HandleOperation)
+
+    /// The flags of setxattr(2).
+    enum ExtendedFlag: CaseIterable { case any, create, replace }
 
     var description: String {
         switch self {
@@ -33,16 +40,19 @@ enum RandomOperation: CustomStringConvertible {
         case .truncate(let path, let size): "truncate \(path) \(size)"
         case .read(let path): "read \(path)"
         case .makeDirectory(let path): "mkdir \(path)"
-        case .makeFifo(let path): "mkfifo \(path)"
+        case .makeSpecial(let path, let type, let device): "mknod \(path) \(type) \(device)"
         case .makeLink(let path, _): "symlink \(path)"
         case .createExclusively(let path): "create-exclusively \(path)"
         case .unlink(let path): "unlink \(path)"
         case .removeDirectory(let path): "rmdir \(path)"
         case .rename(let from, let to): "rename \(from) \(to)"
+        case .exchange(let from, let to): "exchange \(from) \(to)"
         case .chmod(let path, let mode): "chmod \(path) \(String(mode, radix: 8))"
         case .chown(let path, let owner, let group): "chown \(path) \(owner):\(group)"
-        case .touch(let path, let time): "touch \(path) \(time)"
-        case .setExtended(let path, let name, let value): "setxattr \(path) \(name) \(value.count)"
+        case .touch(let path, let time, let access): "touch \(path) \(time) \(access ?? 0)"
+        case .setExtended(let path, let name, let value, let flag): "setxattr \(path) \(name) \(value.count) \(flag)"
+        case .setList(let path, let list, let isInherited): "setfacl \(path) \(list.value) \(isInherited)"
+        case .readExtended(let path, let name): "getxattr \(path) \(name)"
         case .removeExtended(let path, let name): "removexattr \(path) \(name)"
         case .list(let path): "list \(path)"
         case .handle(let operation): "\(operation)"
@@ -56,7 +66,7 @@ enum RandomOperation: CustomStringConvertible {
         if withHandles, Bool.random(using: &random) {
             return .handle(.random(&random, path: path, bytes: bytes(&random)))
         }
-        switch UInt64.random(in: 0..<30, using: &random) {
+        switch UInt64.random(in: 0..<34, using: &random) {
         case 0...4:
             return .store(path, Self.bytes(&random), permissions: [0o644, 0o600, 0o755].randomElement(using: &random)!)
         case 5...7: return .overwrite(path, at: Int.random(in: 0..<400, using: &random), Self.bytes(&random))
@@ -64,7 +74,12 @@ enum RandomOperation: CustomStringConvertible {
         case 10...11: return .truncate(path, Int.random(in: 0..<500, using: &random))
         case 12...13: return .read(path)
         case 14...16: return .makeDirectory(path)
-        case 17: return .makeFifo(path)
+        case 17:
+            let types: [FileSystem.FileType] = [.fifo, .socket, .characterDevice, .blockDevice]
+            let type = types.randomElement(using: &random)!
+            let isDevice = type == .characterDevice || type == .blockDevice
+            let number = UInt64.random(in: 0..<0xFFFFF, using: &random)
+            return .makeSpecial(path, type, device: isDevice ? number : 0)
         case 18: return .makeLink(path, target: Array("target/\(UInt64.random(in: 0..<99, using: &random))".utf8))
         case 19: return .createExclusively(path)
         case 20...21: return .unlink(path)
@@ -72,15 +87,28 @@ enum RandomOperation: CustomStringConvertible {
         case 23...25:
             let goal = withHandles ? ["a", "b", "d/a"].randomElement(using: &random)! : Self.path(&random)
             return .rename(path, goal)
+        case 29...30:
+            let goal = withHandles ? ["a", "b", "d/a"].randomElement(using: &random)! : Self.path(&random)
+            return .exchange(path, goal)
+        case 31: return .setList(path, .random(&random), inherited: Bool.random(using: &random))
+        case 32:
+            let names = ["user.a", "user.b", "user.c", ModelAccessList.accessName, ModelAccessList.inheritedName]
+            return .readExtended(path, names.randomElement(using: &random)!)
         case 26: return .chmod(path, UInt32.random(in: 0...0o7777, using: &random))
         case 27:
             return Bool.random(using: &random)
                 ? .chown(path, UInt32.random(in: 0..<9, using: &random), UInt32.random(in: 0..<9, using: &random))
-                : .touch(path, Int64.random(in: 1_000_000..<2_000_000_000, using: &random))
+                : .touch(
+                    path, Int64.random(in: 1_000_000..<2_000_000_000, using: &random),
+                    access: Bool.random(using: &random) ? Int64.random(in: 1..<2_000_000_000, using: &random) : nil)
         case 28:
             let name = "user.\(["a", "b", "c"].randomElement(using: &random)!)"
-            return Bool.random(using: &random)
-                ? .setExtended(path, name, Array(bytes(&random).prefix(60))) : .removeExtended(path, name)
+            if Bool.random(using: &random) {
+                let flag = ExtendedFlag.allCases.randomElement(using: &random)!
+                return .setExtended(path, name, Array(bytes(&random).prefix(60)), flag)
+            }
+            let lists = [ModelAccessList.accessName, ModelAccessList.inheritedName]
+            return .removeExtended(path, ([name] + lists).randomElement(using: &random)!)
         default: return .list(ReferenceModel.parent(of: path))
         }
     }
@@ -132,32 +160,65 @@ enum RandomOperation: CustomStringConvertible {
                 }
             case .read(let path):
                 let node = try model.find(path)
+                model.noteRead(path)
                 switch node.kind {
                 case .file(let bytes), .link(let bytes): return .bytes(bytes)
                 case .directory: throw .isDirectory
-                case .fifo: throw .tooManySymbolicLinkLevels
+                case .special: throw .tooManySymbolicLinkLevels
                 }
             case .makeDirectory(let path): try model.make(path, .init(kind: .directory, permissions: 0o755))
-            case .makeFifo(let path): try model.make(path, .init(kind: .fifo, permissions: 0o644))
+            case .makeSpecial(let path, let type, let device):
+                try model.make(path, .init(kind: .special(type, device), permissions: 0o644))
             case .makeLink(let path, let target): try model.make(path, .init(kind: .link(target), permissions: 0o777))
             case .createExclusively(let path): try model.make(path, .init(kind: .file([]), permissions: 0o600))
             case .unlink(let path): try model.unlink(path)
             case .removeDirectory(let path): try model.removeDirectory(path)
             case .rename(let from, let to): try model.rename(from, to)
-            case .chmod(let path, let mode): try model.change(path) { $0.permissions = mode }
+            case .exchange(let from, let to): try model.exchange(from, to)
+            case .chmod(let path, let mode): try model.change(path) { $0.setPermissions(mode) }
             case .chown(let path, let owner, let group):
                 try model.change(path) { node in
                     node.owner = owner
                     node.group = group
                 }
-            case .touch(let path, let time): try model.change(path) { $0.modified = time }
-            case .setExtended(let path, let name, let value): try model.change(path) { $0.extended[name] = value }
+            case .touch(let path, let time, let access):
+                try model.change(path) { node in
+                    node.modified = time
+                    node.accessed = access
+                }
+            case .setExtended(let path, let name, let value, let flag):
+                try model.change(path) { node throws(Errno) in
+                    if flag == .create, node.extended[name] != nil { throw .fileExists }
+                    if flag == .replace, node.extended[name] == nil { throw .noData }
+                    node.extended[name] = value
+                }
+            case .setList(let path, let list, let isInherited):
+                let caller = model.caller
+                try model.change(path) { node throws(Errno) in
+                    if case .link = node.kind { throw .notSupportedOnSocket }
+                    if isInherited {
+                        guard node.isDirectory else { throw .permissionDenied }
+                        node.inherited = list
+                    } else {
+                        node.setList(list)
+                    }
+                    if caller.owner != 0, caller.group != node.group { node.permissions &= ~0o2000 }
+                }
+            case .readExtended(let path, let name):
+                guard let value = try model.find(path).allExtended[name] else { throw .noData }
+                return .bytes(value)
             case .removeExtended(let path, let name):
                 try model.change(path) { node throws(Errno) in
-                    if node.extended.removeValue(forKey: name) == nil { throw .noData }
+                    if node.allExtended[name] == nil { throw .noData }
+                    switch name {
+                    case ModelAccessList.accessName: node.list = nil
+                    case ModelAccessList.inheritedName: node.inherited = nil
+                    default: node.extended[name] = nil
+                    }
                 }
             case .list(let path):
                 guard try model.find(path).isDirectory else { throw .notDirectory }
+                model.noteRead(path)
                 return .names(model.children(of: path).map { String($0.split(separator: "/").last!) })
             case .handle(let operation): return try operation.perform(on: &model)
             }
@@ -186,7 +247,10 @@ enum RandomOperation: CustomStringConvertible {
             case .truncate(let path, let size):
                 try await driver.with(path) { _, entry throws(Errno) in
                     if entry?.attributes.type == .symbolicLink { throw .tooManySymbolicLinkLevels }
-                    if entry?.attributes.type == .fifo { throw .tooManySymbolicLinkLevels }
+                    switch entry?.attributes.type {
+                    case .fifo, .socket, .characterDevice, .blockDevice: throw .tooManySymbolicLinkLevels
+                    default: break
+                    }
                 }
                 try await driver.setAttributes(path) { $0.size = Int64(size) }
             case .read(let path):
@@ -202,10 +266,10 @@ enum RandomOperation: CustomStringConvertible {
                 try await make(path, driver) { parent, name throws(Errno) in
                     try await driver.fileSystem.makeDirectory(name, in: parent, permissions: 0o755, by: driver.caller)
                 }
-            case .makeFifo(let path):
+            case .makeSpecial(let path, let type, let device):
                 try await make(path, driver) { parent, name throws(Errno) in
                     try await driver.fileSystem.makeNode(
-                        name, in: parent, type: .fifo, permissions: 0o644, device: 0, by: driver.caller)
+                        name, in: parent, type: type, permissions: 0o644, device: device, by: driver.caller)
                 }
             case .makeLink(let path, let target):
                 try await make(path, driver) { parent, name throws(Errno) in
@@ -221,6 +285,16 @@ enum RandomOperation: CustomStringConvertible {
             case .removeDirectory(let path):
                 try await driver.withParent(path) { parent, name throws(Errno) in
                     try await driver.fileSystem.removeDirectory(name, in: parent, by: driver.caller)
+                }
+            case .exchange(let from, let to):
+                _ = try await driver.with(from) { _, _ throws(Errno) in }
+                try await driver.with(to) { _, _ throws(Errno) in
+                    try await driver.withParent(from) { parent, name throws(Errno) in
+                        try await driver.withParent(to) { newParent, newName throws(Errno) in
+                            try await driver.fileSystem.rename(
+                                name, in: parent, to: newName, in: newParent, flags: .exchange, by: driver.caller)
+                        }
+                    }
                 }
             case .rename(let from, let to):
                 // The kernel walks to both directories first, and looks the old name up.
@@ -239,15 +313,31 @@ enum RandomOperation: CustomStringConvertible {
                     changes.owner = owner
                     changes.group = group
                 }
-            case .touch(let path, let time):
-                try await driver.setAttributes(path) {
-                    $0.modificationTime = .at(Timestamp(seconds: time, nanoseconds: 5))
+            case .touch(let path, let time, let access):
+                try await driver.setAttributes(path) { changes in
+                    changes.modificationTime = .at(Timestamp(seconds: time, nanoseconds: 5))
+                    changes.accessTime = access.map { .at(Timestamp(seconds: $0, nanoseconds: 7)) }
                 }
-            case .setExtended(let path, let name, let value):
+            case .setExtended(let path, let name, let value, let flag):
                 try await driver.with(path) { node, _ throws(Errno) in
                     try await driver.fileSystem.setExtendedAttribute(
-                        name, of: node, to: value, mustCreate: false, mustReplace: false, by: driver.caller)
+                        name, of: node, to: value, mustCreate: flag == .create, mustReplace: flag == .replace,
+                        by: driver.caller)
                 }
+            case .setList(let path, let list, let isInherited):
+                try await driver.with(path) { node, entry throws(Errno) in
+                    // The kernel's own: a link has no list.
+                    if entry?.attributes.type == .symbolicLink { throw .notSupportedOnSocket }
+                    try await driver.fileSystem.setExtendedAttribute(
+                        isInherited ? ModelAccessList.inheritedName : ModelAccessList.accessName, of: node,
+                        to: list.value, mustCreate: false, mustReplace: false, by: driver.caller)
+                }
+            case .readExtended(let path, let name):
+                return .bytes(
+                    try await driver.with(path) { node, _ throws(Errno) in
+                        if let now = driver.fileSystem.extendedAttributeNow(name, of: node) { return try now.get() }
+                        return try await driver.fileSystem.extendedAttribute(name, of: node)
+                    })
             case .removeExtended(let path, let name):
                 try await driver.with(path) { node, _ throws(Errno) in
                     try await driver.fileSystem.removeExtendedAttribute(name, of: node, by: driver.caller)

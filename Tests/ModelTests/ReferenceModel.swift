@@ -8,7 +8,8 @@ struct ReferenceModel {
         case file([UInt8])
         case directory
         case link([UInt8])
-        case fifo
+        /// A fifo, socket or device, with the device's number.
+        case special(FileSystem.FileType, UInt64)
     }
 
     /// A file with what `stat` and `getxattr` tell of it, as far as both sides define it.
@@ -18,6 +19,11 @@ struct ReferenceModel {
         var owner: UInt32 = 0
         var group: UInt32 = 0
         var modified: Int64?
+        /// The access time that was set, while nobody has read since.
+        var accessed: Int64?
+        /// The access control list beyond the permission bits, and that of what is made in a directory.
+        var list: ModelAccessList?
+        var inherited: ModelAccessList?
         var extended: [String: [UInt8]] = [:]
         /// Which file it is, wherever it goes.
         var identity = 0
@@ -36,6 +42,8 @@ struct ReferenceModel {
     /// Files that are open and have no name any more, by identity.
     private var orphans: [Int: Node] = [:]
     private var nextIdentity = 1
+    /// The user and group of the program that asks.
+    var caller: (owner: UInt32, group: UInt32) = (0, 0)
 
     /// All nodes by path; the root is "".
     private(set) var nodes: [String: Node] = ["": Node(kind: .directory, permissions: 0o755)]
@@ -72,12 +80,17 @@ struct ReferenceModel {
         add(path, node)
     }
 
-    /// Adds a node; below a directory with the set-group-id bit it takes over the group, and a directory the bit (inode(7)).
+    /// Adds a node of the caller's; below a directory with the set-group-id bit it takes over the group, and a directory the bit
+    /// (inode(7)); below one with a default list, that (acl(5)).
     private mutating func add(_ path: String, _ node: Node) {
         var node = node
-        if let parent = nodes[Self.parent(of: path)], parent.permissions & 0o2000 != 0 {
-            node.group = parent.group
-            if node.isDirectory { node.permissions |= 0o2000 }
+        (node.owner, node.group) = caller
+        if let parent = nodes[Self.parent(of: path)] {
+            if parent.permissions & 0o2000 != 0 {
+                node.group = parent.group
+                if node.isDirectory { node.permissions |= 0o2000 }
+            }
+            node.inherit(parent.inherited)
         }
         node.identity = nextIdentity
         nextIdentity += 1
@@ -99,6 +112,7 @@ struct ReferenceModel {
             guard case .file = node.kind else { throw .tooManySymbolicLinkLevels }
             node.kind = .file(bytes)
             node.modified = nil
+            node.accessed = nil
             nodes[path] = node
         } else {
             add(path, Node(kind: .file(bytes), permissions: permissions))
@@ -114,6 +128,7 @@ struct ReferenceModel {
         let before = bytes
         body(&bytes)
         if bytes != before { node.modified = nil }
+        node.accessed = nil
         node.kind = .file(bytes)
         nodes[path] = node
     }
@@ -153,6 +168,28 @@ struct ReferenceModel {
         }
     }
 
+    /// renameat2(RENAME_EXCHANGE)
+    mutating func exchange(_ one: String, _ other: String) throws(Errno) {
+        let first = try find(one)
+        let second = try find(other)
+        if one == other { return }
+        guard !first.isDirectory, !second.isDirectory else { throw .invalidArgument }
+        nodes[one] = second
+        nodes[other] = first
+    }
+
+    /// Somebody has read a file, a directory or a link, or may have.
+    mutating func noteRead(_ path: String) { nodes[path]?.accessed = nil }
+
+    /// The file of a slot has been read.
+    mutating func noteRead(slot: Int) {
+        guard let identity = handles[slot]?.identity else { return }
+        for (path, node) in nodes where node.identity == identity { noteRead(path) }
+    }
+
+    /// All has been read.
+    mutating func noteAllRead() { for path in nodes.keys { nodes[path]?.accessed = nil } }
+
     // MARK: Open files
 
     /// open(2) of a regular file into a slot.
@@ -167,6 +204,7 @@ struct ReferenceModel {
             try edit(path) { if flags.contains(.truncate) { $0 = [] } }
             if flags.contains(.truncate) { nodes[path]?.modified = nil }
         }
+        noteRead(path)
         guard let node = nodes[path] else { throw .noSuchFileOrDirectory }
         handles[slot] = OpenHandle(identity: node.identity, flags: flags)
     }
@@ -193,6 +231,7 @@ struct ReferenceModel {
         if let path = nodes.first(where: { $0.value.identity == identity })?.key {
             nodes[path]?.kind = .file(bytes)
             nodes[path]?.modified = nil
+            nodes[path]?.accessed = nil
         } else {
             orphans[identity]?.kind = .file(bytes)
         }

@@ -341,7 +341,7 @@ import Testing
         #expect(server.requests.count == 2)
     }
 
-    @Test("a store without checksums gets none from then on") func checksum() async throws {
+    @Test("a store that takes no CRC32C gets an MD5 from then on") func checksum() async throws {
         let server = ScriptedServer { _, request in
             request.headers["x-amz-checksum-crc32c"] == nil
                 ? [.send(answer("200 OK", ["ETag: \"e\""]))]
@@ -359,6 +359,71 @@ import Testing
             _ = try await store.put("k", body: ArrayBody([1]), metadata: ObjectMetadata(), if: .none)
         }
         #expect(server.requests.count == 3)
+        // Base64 of the MD5 of one byte 01.
+        for request in server.requests.dropFirst() {
+            #expect(request.headers["content-md5"] == "VaVACK0bpYmqIQ0mKcHfQQ==")
+        }
+        #expect(server.requests[0].headers["content-md5"] == nil)
+    }
+
+    @Test("a store that is away is waited for, and the doubt about a mutation stays") func outage() async throws {
+        let server = ScriptedServer { number, _ in
+            switch number {
+            case 0..<9: [.close]
+            default: [.send(answer("412 Precondition Failed", [], "<Error><Code>PreconditionFailed</Code></Error>"))]
+            }
+        }
+        defer { server.stop() }
+        let store = store(server) {
+            $0.onOutage = .wait
+            $0.maxAttempts = 3
+        }
+        defer { store.shutdown() }
+        let thrown = await error {
+            try await store.put("k", body: ArrayBody([1]), metadata: ObjectMetadata(), if: .absent)
+        }
+        #expect(thrown?.kind == .preconditionFailed)
+        #expect(thrown?.isAmbiguous == true)
+        #expect(server.requests.count == 10)
+    }
+
+    @Test("who waits for a store that is away can be cancelled, and a mount does not wait for it")
+    func cancelledOutage() async throws {
+        let server = ScriptedServer { _, _ in [.close] }
+        defer { server.stop() }
+        let store = store(server) {
+            $0.onOutage = .wait
+            $0.maxAttempts = 2
+        }
+        defer { store.shutdown() }
+        #expect(await error { try await store.checkBucket() }?.kind == .unreachable)
+        let before = server.requests.count
+        let task = Task { try await store.head("k") }
+        // Beyond the attempts after which it would have failed.
+        while server.requests.count < before + 4 { try await Task.sleep(for: .milliseconds(20)) }
+        task.cancel()
+        let result = await task.result
+        #expect((#expect(throws: StoreError.self) { try result.get() })?.kind == .cancelled)
+    }
+
+    @Test("a listing whose next page is the page itself is an error, not an endless one") func endlessListing() async {
+        let server = ScriptedServer { _, _ in
+            [
+                .send(
+                    answer(
+                        "200 OK", [],
+                        "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t"
+                            + "</NextContinuationToken></ListBucketResult>"))
+            ]
+        }
+        defer { server.stop() }
+        let store = store(server)
+        defer { store.shutdown() }
+        let thrown = await error {
+            var request = ListRequest(prefix: "")
+            for _ in 0..<10 { request.continuation = try await store.list(request).next }
+        }
+        #expect(thrown?.kind == .badResponse)
     }
 
     @Test("a header cannot carry a line end") func injection() async {

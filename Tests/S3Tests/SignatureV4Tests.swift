@@ -1,3 +1,4 @@
+import ObjectStore
 import Testing
 
 @testable import S3

@@ -40,6 +40,8 @@ public struct OpenFlags: Sendable, Hashable, OptionSet {
     public static let truncate = OpenFlags(rawValue: 0o1000)
     /// `O_APPEND`
     public static let append = OpenFlags(rawValue: 0o2000)
+    /// `O_NOATIME`
+    public static let keepsAccessTime = OpenFlags(rawValue: 0o1000000)
 
     /// Whether the file may be written through the handle.
     public var isWritable: Bool { rawValue & 0o3 != 0 }

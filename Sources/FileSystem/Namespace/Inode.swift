@@ -47,6 +47,9 @@ final class Inode: Sendable {
         /// Removed or replaced on the bucket by somebody else: what was not read of the content is gone, and who opens it must
         /// look the name up again.
         var isSuperseded = false
+        /// An exchange is moving its object from key to key: no answer of the store counts meanwhile, and nothing that rests on
+        /// the key may begin.
+        var isMoving = false
         /// The content must not be stored over an object that somebody else has made (`O_EXCL`).
         var isExclusive = false
         /// The version that the kernel's cached pages show, if it may have any.
@@ -59,11 +62,15 @@ final class Inode: Sendable {
         var linkTarget: [UInt8]?
         /// When entries were last made or removed here: directories only, and not stored.
         var touched: Timestamp?
+        /// When it was last read here, as relatime has it: shown, and stored along with whatever is stored next.
+        var accessed: Timestamp?
         /// Where the content of an unlinked but open file is kept.
         var hiddenKey: ObjectKey?
 
         /// Whether what is known here goes beyond what the store has, and so needs no confirmation by it.
-        var isLocal: Bool { hasUnstoredAttributes || (staged?.isDirty ?? false) || isUnlinked || isNeverStored }
+        var isLocal: Bool { isUnstored || isUnlinked || isMoving }
+        /// Whether the store lacks something of it.
+        private var isUnstored: Bool { hasUnstoredAttributes || (staged?.isDirty ?? false) || isNeverStored }
         /// A file that exists only here so far.
         var isNeverStored: Bool { version == nil && attributes.type != .directory }
         /// Drops the staging that nobody writes to and that holds nothing unstored. A file without a name is never stored: its
@@ -82,7 +89,7 @@ final class Inode: Sendable {
         }
 
         /// Whether there is something to commit.
-        var isDirty: Bool { !isUnlinked && attributes.type != .directory && (isNeverStored || isLocal) }
+        var isDirty: Bool { !isUnlinked && attributes.type != .directory && isUnstored }
     }
 
     /// The kernel's number for it.
@@ -119,6 +126,7 @@ final class Inode: Sendable {
     /// What `stat` shows for a state.
     static func view(_ state: borrowing State) -> FileAttributes {
         var view = state.attributes.fileAttributes(inode: state.number, size: state.staged?.size ?? state.size)
+        if let accessed = state.accessed { view.accessTime = accessed }
         if state.isUnlinked { view.links = 0 }
         return view
     }

@@ -172,6 +172,19 @@ struct Namespace: Sendable {
         reap(oldParent)
     }
 
+    /// Lets two nodes hang in each other's place.
+    mutating func exchange(_ one: NodeID, _ other: NodeID) {
+        guard let first = nodes[one], let firstParent = first.parent, let firstName = first.name,
+            let second = nodes[other], let secondParent = second.parent, let secondName = second.name
+        else { return }
+        nodes[firstParent]?.directory?.children[firstName] = other
+        nodes[secondParent]?.directory?.children[secondName] = one
+        nodes[one]?.parent = secondParent
+        nodes[one]?.name = secondName
+        nodes[other]?.parent = firstParent
+        nodes[other]?.name = firstName
+    }
+
     /// The kernel has looked the node up once more.
     mutating func addLookup(_ id: NodeID) {
         nodes[id]?.lookups += 1

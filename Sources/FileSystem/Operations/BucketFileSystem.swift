@@ -40,7 +40,7 @@ public final class BucketFileSystem: MountableFileSystem {
     ///   - prefix: the keys that belong to it begin so; empty for the whole bucket, else with `/` at its end.
     public init(store: any ObjectStore, prefix: String, options: FileSystemOptions, logger: Logger) {
         precondition(prefix.isEmpty || prefix.hasSuffix("/"))
-        self.store = store
+        self.store = CheckThenActStore(base: store)
         keys = KeySpace(prefix: prefix)
         self.options = options
         self.logger = logger

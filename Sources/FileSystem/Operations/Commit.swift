@@ -72,7 +72,7 @@ extension BucketFileSystem {
     /// What an upload of a file's content makes: for a commit, and for parts that are sent before it.
     func uploadTarget(for inode: Inode, _ state: Inode.State, key: ObjectKey) throws(MetadataTooLarge) -> UploadTarget {
         let contentType = state.version == nil ? contentTypes.contentType(for: key) : nil
-        let metadata = try state.attributes.metadata(merging: state.metadata, contentType: contentType)
+        let metadata = try state.storable.metadata(merging: state.metadata, contentType: contentType)
         return UploadTarget(
             key: key, metadata: metadata, precondition: precondition(for: state),
             readBase: { [weak inode, self] range, buffer throws(StoreError) in
@@ -158,7 +158,7 @@ extension BucketFileSystem {
         let state = inode.state.withLock { $0 }
         if inode.type == .directory { return try await storeMarker(of: inode, key: key) }
         guard let version = state.version else { return }
-        let metadata = try state.attributes.metadata(merging: state.metadata)
+        let metadata = try state.storable.metadata(merging: state.metadata)
         let stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
             version, to: key, metadata: .replace(metadata))
         let now = options.clock.monotonic()

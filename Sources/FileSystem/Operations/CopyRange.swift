@@ -50,7 +50,8 @@ extension BucketFileSystem {
         if target.state.withLock({ $0.isUnlinked }) { return nil }
         let minimum = store.features.partCopies ? store.features.minimumPartSize : .max
         return source.state.withLock { state in
-            guard let version = state.version, version.etag != nil, !state.isUnlinked, state.hiddenKey == nil,
+            guard let version = state.version, version.etag != nil, !state.isUnlinked, !state.isMoving,
+                state.hiddenKey == nil,
                 !(state.staged?.isDirty ?? false)
             else { return nil }
             let count = min(length, version.size - sourceOffset)

@@ -13,7 +13,7 @@ extension BucketFileSystem {
     func storeMarker(of inode: Inode, key: ObjectKey) async throws {
         let state = inode.state.withLock { $0 }
         let (stored, metadata) = try await putMarker(
-            key, attributes: state.attributes, merging: state.metadata, if: .none)
+            key, attributes: state.storable, merging: state.metadata, if: .none)
         let now = options.clock.monotonic()
         inode.state.withLock { current in
             current.version = ObjectVersion(key: key, etag: stored.etag, size: 0)

@@ -28,6 +28,8 @@ public struct FileSystemOptions: Sendable {
     public var parallelParts = 8
     /// Copies or deletes at once in the rename of a directory.
     public var parallelCopies = 32
+    /// Which access times reads move; none on a mount that is read-only.
+    public var accessTimes = AccessTimePolicy.relative
     /// Refuses all that would change the bucket.
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.

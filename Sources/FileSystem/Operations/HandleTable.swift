@@ -15,6 +15,7 @@ final class OpenFile: Sendable {
     let isCreator: Bool
     /// Something was written through this handle.
     let hasWritten = Atomic<Bool>(false)
+    private let hasRead = Atomic<Bool>(false)
 
     /// A handle on an inode; the caller counts it there.
     init(inode: Inode, flags: OpenFlags, stream: ReadStream, staged: StagedFile?, isCreator: Bool = false) {
@@ -23,6 +24,12 @@ final class OpenFile: Sendable {
         self.stream = stream
         self.staged = staged
         self.isCreator = isCreator
+    }
+
+    /// Whether nobody has asked this before: the read at hand is the handle's first.
+    var isFirstRead: Bool {
+        // A load first: the line of memory is shared by all who read through the handle.
+        !hasRead.load(ordering: .relaxed) && !hasRead.exchange(true, ordering: .relaxed)
     }
 }
 

@@ -276,6 +276,10 @@ extension BucketFileSystem {
                 state.linkTarget = nil
                 if state.handles > 0, let version = new.version { state.reader = makeReader(version) }
             }
+            // Where another host has changed something, its word counts, not our reads.
+            if new.metadata.user != state.metadata.user || new.version?.etag != state.version?.etag {
+                state.accessed = nil
+            }
             var attributes = new.attributes
             if child.type == .directory {
                 // Entries made or removed here moved the directory's times; nobody stores that.

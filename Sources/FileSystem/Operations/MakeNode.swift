@@ -119,6 +119,7 @@ extension BucketFileSystem {
             let mark = state.metadata.user[SymbolicLinkBody.exactMark.name]
             return (state.linkTarget, state.version, mark == SymbolicLinkBody.exactMark.value)
         }
+        noteAccess(to: inode)
         if let cached { return cached }
         guard let version else { throw .noSuchFileOrDirectory }
         let body = try await perform("readlink") {

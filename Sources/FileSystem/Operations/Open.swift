@@ -59,7 +59,10 @@ extension BucketFileSystem {
             let keepsPages = state.pageCacheVersion != nil && state.pageCacheVersion == state.version?.etag
             state.pageCacheVersion = state.version?.etag
             // What the kernel has in its pages it hands out without a word.
-            if keepsPages { state.hasServedReads = true }
+            if keepsPages {
+                state.hasServedReads = true
+                if flags.isReadable, movesAccessTime(flags) { state.noteAccess { now } }
+            }
             return (flags.isWritable ? state.staged : nil, keepsPages)
         }
         let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)
@@ -84,7 +87,7 @@ extension BucketFileSystem {
             uploadTarget: { [weak inode, weak self] in
                 guard let self, let inode else { return nil }
                 let state = inode.state.withLock { $0 }
-                guard !state.isUnlinked, let key = try? key(of: inode) else { return nil }
+                guard !state.isUnlinked, !state.isMoving, let key = try? key(of: inode) else { return nil }
                 return try? uploadTarget(for: inode, state, key: key)
             })
     }

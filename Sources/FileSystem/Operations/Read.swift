@@ -20,7 +20,12 @@ extension BucketFileSystem {
     public func readNow(_ handle: HandleID, offset: Int64, length: Int) -> Result<ReadReply, Errno>? {
         guard let file = handles.withLock({ $0.file(handle) }) else { return .failure(.badFileDescriptor) }
         guard file.flags.isReadable || file.staged != nil else { return .failure(.badFileDescriptor) }
-        let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
+        let movesTime = movesAccessTime(file.flags)
+        let isFirst = movesTime && file.isFirstRead
+        let (staged, reader) = file.inode.state.withLock { state in
+            if movesTime { state.noteAccess(isFirst: isFirst, now: options.clock.wall) }
+            return (state.staged, state.reader)
+        }
         guard let staged, staged.isDirty || staged.base == nil else {
             guard let reader else { return .success(ReadReply()) }
             guard let reply = reader.readNow(offset: offset, length: length, stream: file.stream),

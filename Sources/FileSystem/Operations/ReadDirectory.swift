@@ -44,7 +44,10 @@ extension BucketFileSystem {
     ) -> Result<Void, Errno>? {
         guard let stream = handles.withLock({ $0.directory(handle) }) else { return .failure(.badFileDescriptor) }
         let fresh = freshSince
-        if cookie == 0 { rewind(stream, fresh: fresh) }
+        if cookie == 0 {
+            rewind(stream, fresh: fresh)
+            noteAccess(to: stream.inode)
+        }
         let (entries, isComplete) = stream.state.withLock { ($0.entries, $0.isComplete) }
         let start = cookie < 2 ? 0 : Int(cookie) - 2
         if start >= entries.count, !isComplete { return nil }

@@ -21,8 +21,9 @@ extension BucketFileSystem {
         by caller: Caller
     ) async throws(Errno) {
         try checkWritable()
-        guard flags.subtracting(.noReplace).isEmpty else { throw .invalidArgument }
+        guard flags.isEmpty || flags == .noReplace || flags == .exchange else { throw .invalidArgument }
         if parent == newParent, name == newName { return }
+        if flags == .exchange { return try await exchange(name, in: parent, with: newName, in: newParent) }
         // Each round is lost to somebody who has made or taken away the goal meanwhile.
         while try await !renameOnce(
             name, in: parent, to: newName, in: newParent, mayReplace: !flags.contains(.noReplace))
@@ -90,8 +91,20 @@ extension BucketFileSystem {
         }
     }
 
+    /// Keeps uploads from beginning while files are on their way to other keys: an upload is bound to its key.
+    func setMoving(_ inodes: [Inode], _ isMoving: Bool) {
+        for inode in inodes {
+            inode.state.withLock { state in
+                state.isMoving = isMoving
+                if !isMoving { state.dropStaged() }
+            }
+        }
+    }
+
     private func renameHoldingGates(_ move: Move, mayReplace: Bool) async throws -> Bool {
         let inode = move.inode
+        setMoving([inode], true)
+        defer { setMoving([inode], false) }
         guard namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === inode }) else {
             throw Errno.noSuchFileOrDirectory
         }
@@ -183,14 +196,7 @@ extension BucketFileSystem {
         // Not the version's own key: that of an open file whose unlink has failed is the one that its content is kept under.
         let oldKey = try self.key(of: inode)
         let state = inode.state.withLock { $0 }
-        let oldType = contentTypes.contentType(for: version.key)
-        let newType = contentTypes.contentType(for: key)
-        var metadata = state.metadata
-        var directive = CopyRequest.Metadata.keep
-        if inode.type == .regular, oldType != newType, metadata.contentType == oldType {
-            metadata = try state.attributes.metadata(merging: state.metadata, contentType: newType)
-            directive = .replace(metadata)
-        }
+        let directive = try movedMetadata(state, from: version.key, to: key)
         let stored: StoredObject
         do throws(StoreError) {
             stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
@@ -210,15 +216,32 @@ extension BucketFileSystem {
             ObjectVersion(key: oldKey, etag: version.etag, size: version.size))
         let new = ObjectVersion(key: key, etag: stored.etag, size: version.size)
         let lastModified = stored.date ?? Timestamp(seconds: options.clock.wall().seconds)
+        if case .replace(let metadata) = directive { inode.state.withLock { $0.metadata = metadata } }
+        noteObjectMoved(inode, to: new, lastModified: lastModified)
+        return MovedObject(
+            entry: .init(size: new.size, etag: new.etag, lastModified: lastModified), leavesAnother: !isDeleted)
+    }
+
+    /// What becomes of an object's metadata under a new key: the content type follows the name where it followed the old one.
+    func movedMetadata(_ state: Inode.State, from oldKey: ObjectKey, to key: ObjectKey) throws -> CopyRequest.Metadata {
+        let oldType = contentTypes.contentType(for: oldKey)
+        let newType = contentTypes.contentType(for: key)
+        guard state.attributes.type == .regular, oldType != newType, state.metadata.contentType == oldType else {
+            return .keep
+        }
+        return .replace(try state.storable.metadata(merging: state.metadata, contentType: newType))
+    }
+
+    /// An inode's content stands under another key, or has another ETag: its readers and its changes go on there.
+    /// - Parameter lastModified: when the store took it; nil for "now".
+    func noteObjectMoved(_ inode: Inode, to new: ObjectVersion, lastModified: Timestamp?) {
+        let lastModified = lastModified ?? Timestamp(seconds: options.clock.wall().seconds)
         inode.state.withLock { state in
+            if let cached = state.pageCacheVersion, cached == state.version?.etag { state.pageCacheVersion = new.etag }
             state.version = new
-            state.metadata = metadata
             state.lastModified = lastModified
-            if state.pageCacheVersion == version.etag { state.pageCacheVersion = new.etag }
             state.reader?.moved(to: new)
             _ = state.staged?.rebase(to: new)
         }
-        return MovedObject(
-            entry: .init(size: new.size, etag: new.etag, lastModified: lastModified), leavesAnother: !isDeleted)
     }
 }

@@ -29,7 +29,12 @@ extension BucketFileSystem {
             let path = try self.path(of: move.newName, in: move.newParent)
             let newKey = self.keys.directoryKey(path)
             if let target = move.target { try await self.checkEmpty(target) }
-            try await self.storeStreams(below: move.inode)
+            let files = self.namespace.withLock { $0.subtree(of: move.inode.node) }.map(\.inode).filter { inode in
+                inode.state.withLock { $0.staged != nil }
+            }
+            self.setMoving(files, true)
+            defer { self.setMoving(files, false) }
+            try await self.storeStreams(of: files)
             try await self.keepDirectory(move.parent)
             let number = try await self.options.renameLog?.renameBegan(
                 from: oldKey.string, to: newKey.string, replacing: move.target != nil)
@@ -56,8 +61,7 @@ extension BucketFileSystem {
     }
 
     /// Ends the uploads under way below a directory: they are bound to their keys.
-    private func storeStreams(below directory: Inode) async throws {
-        let inodes = namespace.withLock { $0.subtree(of: directory.node) }.map(\.inode)
+    private func storeStreams(of inodes: [Inode]) async throws {
         for inode in inodes where inode.state.withLock({ $0.staged?.isStreaming ?? false }) {
             try await inode.gate.withLock { try await commitHoldingGate(inode) }
         }
@@ -81,7 +85,7 @@ extension BucketFileSystem {
             below, from: old, to: new, noting: copied, takingBack: move.target == nil ? [new] : []
         ) {
             guard hasGoal(move) || isDirectoryAtGoal(move) else { throw GoalChanged() }
-            return try await self.putMarker(new, attributes: state.attributes, merging: state.metadata, if: .none)
+            return try await self.putMarker(new, attributes: state.storable, merging: state.metadata, if: .none)
         }
         if let number { try await options.renameLog?.renameDeletes(number) }
         try await deleteCopied(below, below: old)

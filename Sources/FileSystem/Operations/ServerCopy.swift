@@ -32,6 +32,23 @@ struct ServerCopy: Sendable {
         }
     }
 
+    /// Copies as ``copy(_:to:metadata:storageClass:if:)``. Where no answer came, one or two HEADs tell whether the copy was made all the
+    /// same; an error that is ambiguous then means that it does not stand now.
+    func copyLooking(
+        _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
+        storageClass: String? = nil, if precondition: Precondition = .none
+    ) async throws(StoreError) -> StoredObject {
+        do throws(StoreError) {
+            return try await copy(
+                source, to: destination, metadata: metadata, storageClass: storageClass, if: precondition)
+        } catch {
+            guard error.isAmbiguous, error.kind != .cancelled,
+                let own = try? await ownCopy(of: source, at: destination, metadata: metadata)
+            else { throw error }
+            return own
+        }
+    }
+
     /// What stands at the goal, if it is a copy of the source: the same content under the same headers. The ETag of an object
     /// that was uploaded in parts is another one than its copy's, so there the size and the headers, which hold the time to
     /// the nanosecond, have to do.

@@ -21,6 +21,8 @@ extension BucketFileSystem {
             changes.permissions != nil || changes.owner != nil || changes.group != nil || changes.accessTime != nil
             || changes.modificationTime != nil
         if changesAttributes {
+            // A time that is set counts, not that of a read before.
+            if changes.accessTime != nil { inode.state.withLock { $0.accessed = nil } }
             try await change(inode, verb: "setattr") { attributes throws(Errno) in
                 if let permissions = changes.permissions { attributes.setPermissions(permissions) }
                 if let owner = changes.owner { attributes.owner = owner }

@@ -6,10 +6,20 @@ import SystemPackage
     import Glibc
 #endif
 
-/// The spill file could not be made, written or read.
+/// The spill file could not be made, written or read, or gives other bytes than were written.
 struct SpillError: Error, Sendable, Equatable {
-    /// What the kernel said.
+    /// What the kernel said, or EIO.
     var errno: Errno
+    /// What was read is not what was written, by its checksum.
+    var isDamaged = false
+}
+
+extension SpillError: CustomStringConvertible {
+    /// For the log.
+    var description: String {
+        isDamaged
+            ? "the local disk gives other bytes than were written to it (checksum); they are not uploaded" : "\(errno)"
+    }
 }
 
 /// Staged bytes that memory has no room for: a sparse file without a name.
@@ -18,8 +28,9 @@ struct SpillError: Error, Sendable, Equatable {
 /// behind when the process dies. Space is handed out in pages; what is freed is handed out again, or punched out of the
 /// file by ``trim(above:)``. Freeing itself makes no system call, because it happens under a file's lock.
 ///
-/// A full or failing disk shows in ``write(_:at:)``, before the file system says that it took the bytes. Limit: an error of
-/// the disk *after* the kernel took the bytes into its page cache shows only when they are read back, as EIO at best.
+/// A full or failing disk shows in ``write(_:at:)``, before the file system says that it took the bytes. An error of the disk
+/// *after* the kernel took the bytes into its page cache shows only when they are read back: what a ``StagingBlock`` has
+/// written is checked by its sums then (``WrittenSums``).
 ///
 /// See open(2), fallocate(2), pread(2).
 final class SpillFile: Sendable {

@@ -1,3 +1,4 @@
+import Logging
 import ObjectStore
 import Synchronization
 import SystemPackage
@@ -51,12 +52,12 @@ extension StagedFile {
                 (PinnedExtents(state.map.slice(range)), state.base)
             }
             if content.extents.contains(where: { if case .uploaded = $0.source { true } else { false } }) { continue }
-            let pieces = await withTaskExecutorPreference(DiskExecutor.shared) { await Self.load(content) }
+            let pieces = await withTaskExecutorPreference(DiskExecutor.shared) { await self.load(content) }
             return (try pieces.get(), base)
         }
     }
 
-    private static func load(_ content: PinnedExtents) async -> Result<[StagedPiece], Errno> {
+    private func load(_ content: PinnedExtents) async -> Result<[StagedPiece], Errno> {
         var pieces: [StagedPiece] = []
         for extent in content.extents {
             switch extent.source {
@@ -70,6 +71,7 @@ extension StagedFile {
                     do throws(SpillError) {
                         try block.read(at: offset, into: slab.bytes)
                     } catch {
+                        logger.error("changes of a file that are kept on disk cannot be read: \(error)")
                         return .failure(error.errno)
                     }
                     pieces.append(.bytes(ReadReply.Segment(bytes: UnsafeRawBufferPointer(slab.bytes), owner: slab)))

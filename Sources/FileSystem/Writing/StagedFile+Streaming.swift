@@ -116,12 +116,11 @@ extension StagedFile {
         guard file.freeDiskSpace - needed >= limits.minimumFreeDisk else { return false }
         for run in runs {
             let block = StagingBlock.onDisk(file, capacity: Int(run.reduce(0) { $0 + $1.count }))
-            guard case .disk(_, let offset) = block.storage else { return false }
             for extent in run {
                 guard case .staged(let source, let at) = extent.source, let memory = source.memory else { continue }
                 let bytes = UnsafeRawBufferPointer(rebasing: memory[at..<at + Int(extent.count)])
                 do {
-                    try file.write(bytes, at: offset + Int64(block.used))
+                    try block.write(bytes, at: block.used)
                 } catch {
                     return false
                 }

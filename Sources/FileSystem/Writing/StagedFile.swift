@@ -269,11 +269,9 @@ final class StagedFile: Sendable {
             if isSequential { state.spillTail = block }
             return (block, 0)
         }
-        guard case .disk(_, let diskOffset) = block.storage else { return false }
         do throws(SpillError) {
-            let offset = diskOffset + Int64(position)
             try bytes.withUnsafeBufferPointer { buffer throws(SpillError) in
-                try file.write(UnsafeRawBufferPointer(buffer), at: offset)
+                try block.write(UnsafeRawBufferPointer(buffer), at: position)
             }
         } catch {
             logger.error(

@@ -1,4 +1,4 @@
-import CCrypto
+internal import ObjectStore
 
 /// The CRC32C of each block of 1 MiB of a content, so that any range can be verified by reading the blocks around it.
 struct BlockChecksums: Sendable, Equatable {
@@ -19,7 +19,11 @@ struct BlockChecksums: Sendable, Equatable {
     }
 
     /// Of one block, up to 1 MiB.
-    static func sum(_ block: UnsafeRawBufferPointer) -> UInt32 { pail_crc32c(0, block.baseAddress, block.count) }
+    static func sum(_ block: UnsafeRawBufferPointer) -> UInt32 {
+        var sum = CRC32C()
+        sum.update(block)
+        return sum.value
+    }
 
     /// Takes the next block in.
     mutating func append(_ block: UnsafeRawBufferPointer) { sums.append(Self.sum(block)) }

@@ -78,7 +78,7 @@ extension StoreConformance {
             try await store.abortUpload(upload)
         },
         Check("multipart-conditions") { context in
-            guard context.store.features.conditionalWrites else { return }
+            guard context.store.features.conditionalCompletions else { return }
             let store = context.store
             let key = context.key("a")
             func make(_ byte: UInt8, if precondition: Precondition) async throws {

@@ -55,7 +55,7 @@ extension InMemoryStore {
         _ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition
     ) async throws(StoreError) -> StoredObject {
         try begin(StoreRequest(.completeUpload, key: upload.key, precondition: precondition))
-        let honoured = features.conditionalWrites ? precondition : .none
+        let honoured = features.conditionalCompletions ? precondition : .none
         let now = wholeSeconds
         return try change { state throws(StoreError) in
             let (found, content, etag) = try assemble(upload, parts, state)

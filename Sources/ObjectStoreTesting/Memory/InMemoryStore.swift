@@ -45,9 +45,11 @@ public final class InMemoryStore: ObjectStore {
         public static let ignoringConditions: Options = {
             var options = Options()
             options.features.conditionalWrites = false
+            options.features.conditionalCompletions = false
             options.features.conditionalDeletes = false
             options.features.conditionalReads = false
             options.features.conditionalCopies = false
+            options.features.conditionalCopyTargets = false
             return options
         }()
 
@@ -238,7 +240,8 @@ public final class InMemoryStore: ObjectStore {
         _ operation: StoreOperation, _ precondition: Precondition
     ) throws(StoreError) -> StoredObject {
         let now = wholeSeconds
-        let honoured = features.conditionalWrites ? precondition : .none
+        let isHonoured = operation == .copy ? features.conditionalCopyTargets : features.conditionalWrites
+        let honoured = isHonoured ? precondition : .none
         let stored = Stored(content: content, etag: etag, lastModified: now, metadata: kept(metadata, of: key))
         try change { state throws(StoreError) in
             try Self.check(honoured, of: state.objects[key], operation, key)

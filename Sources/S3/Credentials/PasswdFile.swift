@@ -43,6 +43,9 @@ public struct PasswdFile: Sendable, Equatable {
                 throw fail("this line is not UTF-8 text")
             }
             guard !line.contains(where: \.isBlank) else { throw fail("white space inside the line") }
+            guard !line.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+                throw fail("a control character inside the line")
+            }
             guard first != UInt8(ascii: "[") else {
                 throw fail(
                     "\"[\" at the line's beginning: this is no file in the format of AWS's credentials, but KEY:SECRET")

@@ -98,6 +98,19 @@ struct RetryPolicy: Sendable {
         return delay < left ? .retry(after: delay) : .giveUp
     }
 
+    /// Whether a failure is one of a store that is away or cannot work, which may pass by itself.
+    static func isOutage(_ failure: Failure) -> Bool {
+        switch failure {
+        case .transport(let kind, _):
+            switch kind {
+            case .broken, .unreachable, .handshake, .timedOut: true
+            case .cancelled, .untrusted, .refused, .bodyUnreadable, .unsendable, .malformed: false
+            }
+        case .refusal(let status, let code, _): isTransient(status: status, code: code)
+        case .malformed: false
+        }
+    }
+
     /// Whether an answer means "later".
     static func isTransient(status: Int, code: String) -> Bool {
         switch status {

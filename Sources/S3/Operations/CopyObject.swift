@@ -1,9 +1,15 @@
 public import ObjectStore
 
 extension S3Store {
-    /// CopyObject: one request, no content passes this machine.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+    /// CopyObject: one request, no content passes this machine; what keeps the object's access control list comes on top, see
+    /// ``ObjectAccessControl``. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
     public func copy(_ copy: CopyRequest) async throws(StoreError) -> StoredObject {
+        try await keepingAccessControl(of: copy.source, at: copy.destination) { () async throws(StoreError) in
+            try await copyObject(copy)
+        }
+    }
+
+    private func copyObject(_ copy: CopyRequest) async throws(StoreError) -> StoredObject {
         try await perform {
             var request = S3Request(.copyObject, .put, key: copy.destination)
             request.setHeader("x-amz-copy-source", copySource(copy.source))

@@ -33,7 +33,11 @@ extension S3Store {
             request.collectLimit = Self.documentLimit
             return request
         } read: { response throws(XMLReader.Failure) in
-            try ListingDocument.read(response.body, version: version)
+            let page = try ListingDocument.read(response.body, version: version)
+            if let next = page.next, next == wanted.continuation {
+                throw XMLReader.Failure(description: "the listing does not go on: the next page is the same again")
+            }
+            return page
         }
     }
 

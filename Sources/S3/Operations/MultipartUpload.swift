@@ -11,7 +11,9 @@ extension S3Store {
             if sendsCRC32C { request.setHeader("x-amz-checksum-algorithm", "CRC32C") }
             return request
         } read: { response throws(XMLReader.Failure) in
-            let fields = try FlatDocument.read(response.body, root: "InitiateMultipartUploadResult")
+            // rclone's server answers by the shorter name.
+            let fields = try FlatDocument.read(
+                response.body, root: "InitiateMultipartUploadResult", or: "InitiateMultipartUpload")
             guard let id = fields["UploadId"], !id.isEmpty else {
                 throw XMLReader.Failure(description: "the answer names no upload")
             }

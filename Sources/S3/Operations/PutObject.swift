@@ -23,12 +23,13 @@ extension S3Store {
         throws(StoreError)
     {
         let known: ContentChecksum
-        if let sums {
+        let wantsMD5 = sendsMD5
+        if let sums, !wantsMD5 || sums.md5 != nil {
             known = sums
         } else {
             do {
                 known = try ContentChecksum(
-                    of: body, crc32c: sendsCRC32C, md5: configuration.checksum == .md5,
+                    of: body, crc32c: sendsCRC32C, md5: wantsMD5,
                     sha256: configuration.signPayload)
             } catch {
                 throw StoreError(

@@ -37,7 +37,7 @@ extension S3Store {
         }
         var policy = retryPolicy
         if let maxAttempts { policy.maxAttempts = min(maxAttempts, policy.maxAttempts) }
-        let deadline = ContinuousClock.now + totalTime(request.pace)
+        var deadline = ContinuousClock.now + totalTime(request.pace)
         var history = RetryPolicy.History()
         var corrections = Corrections()
         var random = SystemRandomNumberGenerator()
@@ -52,6 +52,7 @@ extension S3Store {
                 timeout: attemptTime(request.pace, left: deadline - now))
             let outcome = await engine.perform(wire)
             count(request.operation, outcome)
+            noteReachability(outcome)
             let failure: RetryPolicy.Failure
             var error: StoreError
             switch outcome.result {
@@ -104,7 +105,17 @@ extension S3Store {
             error.isAmbiguous = isAmbiguous
             if error.kind == .cancelled || Task.isCancelled { throw fail(cancelled(request, isAmbiguous)) }
             switch policy.decide(failure, history: &history, left: deadline - .now, using: &random) {
-            case .giveUp: throw fail(error)
+            case .giveUp:
+                guard maxAttempts == nil, configuration.onOutage == .wait, RetryPolicy.isOutage(failure) else {
+                    throw fail(error)
+                }
+                // As if begun anew, but for the doubt whether it has taken effect.
+                counters.withLock { $0.retries += 1 }
+                logger.debug("waiting for the store: \(error)")
+                do { try await Task.sleep(for: Self.outagePause) } catch { throw fail(cancelled(request, isAmbiguous)) }
+                deadline = ContinuousClock.now + totalTime(request.pace)
+                history = RetryPolicy.History()
+                request = try make()
             case .retry(let delay):
                 counters.withLock { $0.retries += 1 }
                 logger.debug("trying again in \(delay.milliseconds) ms: \(error)")
@@ -113,6 +124,31 @@ extension S3Store {
                 }
                 request = try make()
             }
+        }
+    }
+
+    /// Between the end of one deadline and the next while the store is waited for.
+    private static let outagePause: Duration = .seconds(2)
+
+    /// Notes whether the store answered, and says so once when that changes.
+    private func noteReachability(_ outcome: HTTPOutcome) {
+        let now = ContinuousClock.now
+        let change: Reachability.Change?
+        switch outcome.result {
+        case .success(let response) where response.status < 500:
+            change = reachability.withLock { $0.answered(at: now) }
+        case .success: change = reachability.withLock { $0.failed(at: now) }
+        case .failure(let problem) where problem.kind == .cancelled || problem.kind == .bodyUnreadable: change = nil
+        case .failure: change = reachability.withLock { $0.failed(at: now) }
+        }
+        switch change {
+        case nil: break
+        case .lost:
+            let policy = configuration.onOutage == .wait ? "requests wait for it" : "requests fail after their deadline"
+            logger.error("the store cannot be reached or fails: \(policy)", metadata: ["store": "\(name)"])
+        case .back(let duration):
+            logger.notice(
+                "the store answers again, after \(duration.components.seconds) s", metadata: ["store": "\(name)"])
         }
     }
 
@@ -210,7 +246,7 @@ extension S3Store {
         if !corrections.checksum, sendsCRC32C, Self.refusesChecksum(request, response.status, document) {
             corrections.checksum = true
             if !checksumsRefused.exchange(true, ordering: .relaxed) {
-                logger.notice("the store refuses checksums (\(code)): uploads go without from now on")
+                logger.notice("the store refuses checksums (\(code)): uploads carry an MD5 instead from now on")
             }
             return true
         }

@@ -17,11 +17,16 @@ enum S3Operation: String, Sendable, CaseIterable {
     case abortMultipartUpload = "AbortMultipartUpload"
     case listMultipartUploads = "ListMultipartUploads"
     case getBucketLocation = "GetBucketLocation"
+    case getBucketOwnershipControls = "GetBucketOwnershipControls"
+    case getObjectAcl = "GetObjectAcl"
+    case putObjectAcl = "PutObjectAcl"
 
     /// Whether it changes the bucket, so that an attempt without an answer leaves it open what the bucket holds.
     var isMutation: Bool {
         switch self {
-        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .getBucketLocation: false
+        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .getBucketLocation,
+            .getBucketOwnershipControls, .getObjectAcl:
+            false
         default: true
         }
     }

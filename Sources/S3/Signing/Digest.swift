@@ -1,4 +1,5 @@
 internal import CCrypto
+internal import ObjectStore
 
 /// Digests by OpenSSL's libcrypto, which libcurl has loaded already.
 enum Digest {
@@ -61,24 +62,10 @@ struct RunningDigest: ~Copyable {
     }
 }
 
-/// CRC-32C (Castagnoli) of bytes that come piece by piece: several GB/s by the processor's own instruction.
-struct CRC32C: Sendable, Equatable {
-    /// The sum so far.
-    private(set) var value: UInt32 = 0
-
-    /// Takes the next bytes.
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        value = pail_crc32c(value, bytes.baseAddress, bytes.count)
-    }
-
+extension CRC32C {
     /// The sum as S3 writes it: four bytes, the highest first, in base64.
     var base64: String {
         Base64.encode([UInt8(value >> 24), UInt8(value >> 16 & 255), UInt8(value >> 8 & 255), UInt8(value & 255)])
-    }
-
-    /// The sum of `bytes` by tables alone, to compare the instruction with.
-    static func byTables(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-        pail_crc32c_tables(0, bytes.baseAddress, bytes.count)
     }
 }
 

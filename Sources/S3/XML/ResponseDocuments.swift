@@ -38,11 +38,15 @@ final class FlatDocument: XMLHandler {
         if depth > 1 { values[name] = text }
     }
 
-    /// The texts of a document with the root `root`.
-    static func read(_ body: [UInt8], root: String) throws(XMLReader.Failure) -> [String: String] {
+    /// The texts of a document with the root `root`, or the `other` name that some servers give it.
+    static func read(_ body: [UInt8], root: String, or other: String? = nil) throws(XMLReader.Failure)
+        -> [String: String]
+    {
         let document = FlatDocument()
         try XMLReader.read(body, into: document)
-        guard document.root == root else { throw XMLReader.unexpected(document.root, wanted: root) }
+        guard document.root == root || document.root == other else {
+            throw XMLReader.unexpected(document.root, wanted: root)
+        }
         return document.values
     }
 }
@@ -64,7 +68,8 @@ extension XMLReader {
 final class ListingDocument: XMLHandler {
     private var root = ""
     private var page = ListPage()
-    private var isTruncated = false
+    private var isTruncated: Bool?
+    private var isTruncationUnclear = false
     private var isEncoded = false
     private var nextToken: String?
     private var nextMarker: String?
@@ -88,7 +93,12 @@ final class ListingDocument: XMLHandler {
 
     func close(_ name: String, text: String, depth: Int) {
         switch (depth, name) {
-        case (2, "IsTruncated"): isTruncated = text == "true" || text == "True"
+        case (2, "IsTruncated"):
+            switch text.lowercased() {
+            case "true": isTruncated = true
+            case "false": isTruncated = false
+            default: isTruncationUnclear = true
+            }
         case (2, "EncodingType"): isEncoded = text.lowercased() == "url"
         case (2, "NextContinuationToken"): nextToken = text
         case (2, "NextMarker"): nextMarker = text
@@ -129,8 +139,12 @@ final class ListingDocument: XMLHandler {
                     key: ObjectKey(text(key)), size: size, etag: entry.etag, lastModified: lastModified,
                     storageClass: entry.storageClass))
         }
+        // A page that is taken for the last one although it is not would hide files.
+        if isTruncationUnclear {
+            throw XMLReader.Failure(description: "the listing does not say whether there is more")
+        }
         var page = ListPage(objects: objects, commonPrefixes: prefixes.map(text))
-        guard isTruncated else { return page }
+        guard isTruncated ?? (nextToken?.isEmpty == false || nextMarker?.isEmpty == false) else { return page }
         switch version {
         case .v2:
             if let nextToken, !nextToken.isEmpty { page.next = ListContinuation(token: nextToken) }

@@ -48,6 +48,8 @@ extension MountCommand {
         if !plan.request.options.isReadOnly { await local.recover(in: recording, logger: logger) }
         var fileSystemOptions = plan.fileSystemOptions
         fileSystemOptions.renameLog = local
+        let capabilities = StoreCapabilities(store: store, plan: plan, logger: logger)
+        capabilities.recall()
         let fileSystem = BucketFileSystem(
             store: recording, prefix: prefix, options: fileSystemOptions, logger: logger)
         let end: MountEnd
@@ -73,8 +75,10 @@ extension MountCommand {
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
+                capabilities.learn()
             }
         } catch { throw MountFailure.commandError(for: error) }
+        await capabilities.stop()
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
         guard end.isComplete else {
             let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
@@ -137,6 +141,7 @@ extension MountPlan {
         result.connectTimeout = options.connectTimeout
         result.requestDeadline = options.requestDeadline
         result.copyDeadline = max(result.copyDeadline, options.requestDeadline)
+        result.onOutage = options.onOutage == .wait ? .wait : .fail
         result.checksum =
             switch options.checksum {
             case .crc32c: .crc32c
@@ -151,6 +156,7 @@ extension MountPlan {
         result.storageClass = options.storageClass
         let fine = options.fine
         result.acl = fine.acl
+        result.objectACLs = options.objectACLs == .keep ? .keep : .ignore
         result.serverSideEncryption = fine.serverSideEncryption
         result.kmsKeyID = fine.kmsKeyID
         result.transport = fine.transport
@@ -191,6 +197,8 @@ extension MountPlan {
         result.memoryLimit = Int(options.memory)
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
+        if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
+        if options.kernelFlags.contains("noatime") { result.accessTimes = .never }
         result.spillDirectory = spillDirectory
         result.hasOtherDescriptors = { pid, inode in DescriptorProbe.hasOtherDescriptors(pid: pid, inode: inode) }
         return result

@@ -78,6 +78,14 @@ enum MountOptionTable {
             text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
                 ? nil : "a class such as STANDARD_IA expected, in capitals"
         },
+        .choice(
+            "object-acls", \.objectACLs,
+            "Whether an object keeps its access control list when its attributes or its name change: one request more each "
+                + "time, but for buckets whose owner owns all objects."),
+        .choice(
+            "probe", \.probe,
+            "Find out once by small objects below .pail/probe/ which conditions the store honours, and remember it for 7 days "
+                + "(auto), or take it for as good as AWS S3 (never)."),
     ]
 
     private static let credentials: [OptionSpec] = [
@@ -99,7 +107,11 @@ enum MountOptionTable {
             "Time to connect, TLS included."),
         .duration(
             "request-deadline", \.requestDeadline, in: .seconds(1)...(.seconds(3600)),
-            "Time for a request with all its retries; after it the operation fails."),
+            "Time for a request with all its retries; after it the operation fails, or waits on: see on-outage."),
+        .choice(
+            "on-outage", \.onOutage,
+            "What operations do that find no store within the request deadline: fail with an error, or wait until it is back. "
+                + "Programs that wait can be interrupted."),
         .size(
             "part-size", \.partSize, in: (5 << 20)...(5 << 30),
             "Objects of this size or more are uploaded in parts; it grows by itself for objects of over 10,000 parts."),

@@ -8,9 +8,24 @@ struct MountOptions: Sendable, Equatable {
         case crc32c, md5, none
     }
 
+    /// What becomes of an object's access control list when it is copied.
+    enum ObjectACLs: String, Sendable, CaseIterable {
+        case keep, ignore
+    }
+
     /// How a line of the log looks.
     enum LogFormat: String, Sendable, CaseIterable {
         case text, json
+    }
+
+    /// Whether the store is asked what it honours.
+    enum Probe: String, Sendable, CaseIterable {
+        case auto, never
+    }
+
+    /// What a request does when the store is gone.
+    enum Outage: String, Sendable, CaseIterable {
+        case fail, wait
     }
 
     // The store.
@@ -22,6 +37,8 @@ struct MountOptions: Sendable, Equatable {
     var listVersion: Int64 = 2
     var requesterPays = false
     var storageClass: String?
+    var objectACLs = ObjectACLs.keep
+    var probe = Probe.auto
 
     // Credentials.
     var profile: String?
@@ -32,6 +49,7 @@ struct MountOptions: Sendable, Equatable {
     var maxConnections: Int64 = 128
     var connectTimeout: Duration = .seconds(10)
     var requestDeadline: Duration = .seconds(60)
+    var onOutage = Outage.fail
     var partSize: Int64 = 8 << 20
     var checksum = Checksum.crc32c
     var signsPayload = false

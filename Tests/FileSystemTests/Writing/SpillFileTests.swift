@@ -1,3 +1,4 @@
+import ObjectStoreTesting
 import SystemPackage
 import Testing
 
@@ -60,5 +61,66 @@ import Testing
         let a = file.allocate(100)
         try Self.fill(file, at: a, 1, 50)
         #expect(throws: SpillError(errno: .ioError)) { try Self.read(file, at: a, 100) }
+    }
+
+    @Test func aBlockGivesWhatWasWrittenOrAnError() throws {
+        let file = try SpillFile(directory: "/tmp")
+        var random = SplitMix64(seed: 11)
+        let block = StagingBlock.onDisk(file, capacity: 200_000)
+        guard case .disk(_, let start, _) = block.storage else { return }
+        let content = (0..<200_000).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        // In pieces of all sizes, two writers in turn as two programs may append.
+        var pieces: [Range<Int>] = []
+        var end = 0
+        while end < content.count {
+            let count = min(
+                Int.random(in: 1...[10, 5000, 60_000].randomElement(using: &random)!, using: &random),
+                content.count - end)
+            pieces.append(end..<end + count)
+            end += count
+        }
+        for index in stride(from: 0, to: pieces.count - 1, by: 2) { pieces.swapAt(index, index + 1) }
+        for piece in pieces {
+            try content[piece].withUnsafeBytes { try block.write($0, at: piece.lowerBound) }
+        }
+        func read(_ range: Range<Int>) throws -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: range.count)
+            try bytes.withUnsafeMutableBytes { try block.read(at: range.lowerBound, into: $0) }
+            return bytes
+        }
+        for _ in 0..<500 {
+            let low = Int.random(in: 0..<content.count, using: &random)
+            let high = min(content.count, low + Int.random(in: 1...50_000, using: &random))
+            #expect(try read(low..<high) == Array(content[low..<high]))
+        }
+        // One bit of one byte.
+        for _ in 0..<50 {
+            let place = Int.random(in: 0..<content.count, using: &random)
+            try [content[place] ^ 1 << UInt8.random(in: 0..<8, using: &random)].withUnsafeBytes {
+                try file.write($0, at: start + Int64(place))
+            }
+            #expect(throws: SpillError(errno: .ioError, isDamaged: true)) { try read(place..<place + 1) }
+            #expect(throws: SpillError(errno: .ioError, isDamaged: true)) { try read(0..<content.count) }
+            try content[place...place].withUnsafeBytes { try file.write($0, at: start + Int64(place)) }
+        }
+        #expect(try read(0..<content.count) == content)
+    }
+
+    @Test func whatWasNeverWrittenIsNotGiven() throws {
+        var sums = WrittenSums()
+        [UInt8](repeating: 1, count: 100).withUnsafeBytes { sums.note($0, at: 50) }
+        [UInt8](repeating: 2, count: 100).withUnsafeBytes { sums.note($0, at: 200) }
+        #expect(sums.covering(50..<150)?.count == 1)
+        #expect(sums.covering(60..<70)?.count == 1)
+        for range in [0..<10, 40..<60, 140..<160, 150..<151, 60..<210, 290..<301] {
+            #expect(sums.covering(range) == nil, "\(range)")
+        }
+        // What goes on where a run ends makes it longer; a run has an end.
+        [UInt8](repeating: 1, count: 50).withUnsafeBytes { sums.note($0, at: 150) }
+        #expect(sums.covering(50..<300)?.count == 2)
+        let large = [UInt8](repeating: 3, count: 100_000)
+        large.withUnsafeBytes { sums.note($0, at: 300) }
+        #expect(sums.runs.allSatisfy { $0.count <= WrittenSums.runLimit })
+        #expect(sums.covering(50..<100_300)?.reduce(0) { $0 + $1.count } == 100_250)
     }
 }

@@ -240,6 +240,25 @@ import Testing
         try await other.check("refused write left nothing")
     }
 
+    @Test func bytesThatTheDiskHasChangedAreNeverUploaded() async throws {
+        let test = Self.make(budget: 128)
+        for index in stride(from: 40, through: 0, by: -2) { try await test.write(at: index * 20, Self.pattern(20)) }
+        let spill = try #require(test.file.state.withLock { $0.spill })
+        var page = [UInt8](repeating: 0, count: 20)
+        try page.withUnsafeMutableBytes { try spill.read(at: 0, into: $0) }
+        let good = page
+        page[7] ^= 0x10
+        try page.withUnsafeBytes { try spill.write($0, at: 0) }
+        await #expect { _ = try await test.commit() } throws: { ($0 as? StoreError)?.kind == .bodyUnreadable }
+        await #expect(throws: Errno.ioError) { _ = try await test.file.load(0..<820) }
+        #expect(test.store.object(test.key) == nil)
+        #expect(test.file.isDirty)
+        // A disk that comes to its senses: nothing is lost.
+        try good.withUnsafeBytes { try spill.write($0, at: 0) }
+        _ = try await test.commit()
+        #expect(test.store.object(test.key)?.bytes == test.model)
+    }
+
     @Test func anAppendToALargeObjectSendsTheTailOnly() async throws {
         let test = Self.make(base: Self.pattern(1000))
         try await test.append(Self.pattern(10))
