@@ -81,6 +81,23 @@ struct Intent: Sendable {
         return needs
     }
 
+    /// What a piece that rests on this intent consists of; nil for a piece that does not.
+    func content(of piece: ContentPiece) -> [ContentPiece]? {
+        guard case .pending(id, _, let range) = piece else { return nil }
+        return pieces.slice(range)
+    }
+
+    /// Has other pieces from now on, which those of `other` were put into.
+    mutating func takeOver(_ new: [ContentPiece], of other: Intent) {
+        guard new != pieces else { return }
+        pieces = new
+        // What was a copy of a whole object is now a copy of what that one is made of, which may be a part of something.
+        if kind == .copy, other.kind != .copy {
+            kind = .put
+            keepsMetadata = false
+        }
+    }
+
     /// Puts the stored object in the place of what was pending of `intent`. Returns whether anything changed.
     mutating func resolve(_ intent: Int64, key source: ObjectKey, etag stored: ETag?) -> Bool {
         var changed = false

@@ -34,30 +34,49 @@ struct PendingReader {
         let info = store.shown(intent)
         sink.begin(info, range: wanted)
         var position = wanted.lowerBound
-        var lastFailure: StoreError?
+        var hasFailed = false
         while position < wanted.upperBound {
             guard let source = source() else { throw WriteBackStore.preconditionFailed("GetObject", intent.key) }
             let before = position
             do throws(StoreError) {
+                var key = intent.key
                 switch source {
                 case .stored(let etag):
                     try await pass(intent.key, position..<wanted.upperBound, etag, &position)
                 case .pieces(let pieces):
                     guard let piece = pieces.slice(position..<wanted.upperBound).first else { break }
-                    try await pass(piece, &position)
+                    if case .stored(let source, _, _) = piece { key = source }
+                    do throws(StoreError) {
+                        try await pass(piece, &position)
+                    } catch {
+                        // An upload has just replaced what it was made from, and nobody has noted its end yet.
+                        guard error.kind == .notFound || error.kind == .preconditionFailed, await hasEnded(writersOf: key)
+                        else { throw error }
+                        continue
+                    }
                 }
                 if position == before {
                     throw StoreError(
                         .badResponse, operation: "GetObject", key: intent.key, message: "the content ended early")
                 }
             } catch {
-                guard error.kind == .notFound || error.kind == .preconditionFailed,
-                    lastFailure == nil || position > before
+                // The look may have been a moment old: once more.
+                guard error.kind == .notFound || error.kind == .preconditionFailed, !hasFailed || position > before
                 else { throw error }
-                lastFailure = error
+                hasFailed = true
             }
         }
         return info
+    }
+
+    /// Waits for the intents that write a key; false where there are none, or where they do not come to an end.
+    private func hasEnded(writersOf key: ObjectKey) async -> Bool {
+        let writers: [Int64] = store.state.withLock { state in
+            state.table.schedule.touching(key).filter { state.table.intents[$0]?.key == key }
+        }
+        if writers.isEmpty { return false }
+        return await store.wait(
+            until: { table in writers.allSatisfy { table.intents[$0] == nil } }, within: store.options.throughDeadline)
     }
 
     private func source() -> Source? {

@@ -107,8 +107,8 @@ struct PendingTable: Sendable {
                 // An attempt whose answer was lost may have made it all the same.
                 if !old.mayHaveRun { return .vanish(last) }
             }
-            let appended = draft.pieces
-            draft.pieces = inlined(draft.pieces, of: old)
+            let appended = draft
+            draft.takeOver(draft.pieces.flatMap { old.content(of: $0) ?? [$0] }, of: old)
             if schedule.canReplace(last, draft.footprint) {
                 draft.base = merged(draft, over: old)
                 draft.id = last
@@ -118,7 +118,7 @@ struct PendingTable: Sendable {
                 recording[last] = (draft, false)
                 return .replace(last, waits: waits)
             }
-            draft.pieces = appended
+            draft = appended
             schedule.unclaim(last)
         }
         lastID += 1
@@ -133,14 +133,6 @@ struct PendingTable: Sendable {
     private func isNeeded(_ id: Int64) -> Bool {
         schedule.dependents(id).contains { other in
             intents[other]?.needs.contains(id) == true || recording[other]?.draft.needs.contains(id) == true
-        }
-    }
-
-    /// The draft's pieces with those of the intent that it replaces put in.
-    private func inlined(_ pieces: [ContentPiece], of old: Intent) -> [ContentPiece] {
-        pieces.flatMap { piece -> [ContentPiece] in
-            guard case .pending(old.id, _, let range) = piece else { return [piece] }
-            return old.pieces.slice(range)
         }
     }
 
@@ -254,12 +246,12 @@ struct PendingTable: Sendable {
                 isChanged = true
             }
             if follower.needs.contains(id) {
-                follower.pieces = follower.pieces.flatMap { piece -> [ContentPiece] in
-                    guard case .pending(id, _, let range) = piece else { return [piece] }
-                    let own = intent.pieces.slice(range)
+                let pieces = follower.pieces.flatMap { piece -> [ContentPiece] in
+                    guard let own = intent.content(of: piece) else { return [piece] }
                     shared += own.contents
                     return own
                 }
+                follower.takeOver(pieces, of: intent)
                 isChanged = true
             }
             return isChanged

@@ -192,6 +192,8 @@ extension WriteBackStore {
             return state.lastWaiter
         }
         guard let id else { return true }
+        // Ends of uploads that nobody waited for are written at their leisure; now somebody waits.
+        journal.commits.enqueue({ _ in }) { _ in }
         let timer = limit.map { limit in
             Task { [weak self] in
                 try? await Task.sleep(for: limit)

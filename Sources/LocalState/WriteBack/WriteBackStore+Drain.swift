@@ -58,6 +58,7 @@ extension WriteBackStore {
             return (state.table.uploaded(intent.id, as: etag), hasDependents)
         }
         shelf.release(intent.pieces.contents)
+        wakeWaiters()
         await settle(intent.id, isRelaxed: !hasDependents) { [self] database throws(LocalStateError) in
             try Intent.delete(intent.id, from: database)
             try rewrite(changed, in: database)
