@@ -50,7 +50,8 @@ struct PendingReader {
                         try await pass(piece, &position)
                     } catch {
                         // An upload has just replaced what it was made from, and nobody has noted its end yet.
-                        guard error.kind == .notFound || error.kind == .preconditionFailed, await hasEnded(writersOf: key)
+                        guard error.kind == .notFound || error.kind == .preconditionFailed,
+                            await hasEnded(writersOf: key)
                         else { throw error }
                         continue
                     }
