@@ -39,7 +39,8 @@ import Testing
         for seed in ModelTests.firstSeed..<ModelTests.firstSeed + UInt64(Self.sequences) {
             let run = try WriteBackRun(
                 seed: seed, store: kind, withHandles: withHandles, faults: faults, crashes: crashes)
-            let difference = await run.run(length: ModelTests.length)
+            var difference = await run.run(length: ModelTests.length)
+            if difference != nil { difference? += run.keptNames }
             #expect(difference == nil, "seed \(seed): \(difference ?? "")")
             if difference != nil { return }
         }
@@ -89,7 +90,9 @@ final class WriteBackRun {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
+    /// Says nothing, or with `PAIL_MODEL_TRACE=1` all.
     private static var silent: Logger {
+        if isTraced { return Logger(label: "model") { StreamLogHandler.standardOutput(label: $0) } }
         var logger = Logger(label: "model", factory: { _ in SwiftLogNoOpLogHandler() })
         logger.logLevel = .critical
         return logger
@@ -108,6 +111,11 @@ final class WriteBackRun {
         options.transientDelay = { _ in .microseconds(200) }
         options.permanentDelay = .microseconds(500)
         return WriteBackStore(base, journal: journal, options: options, logger: silent)
+    }
+
+    /// What is kept, to be told with a difference.
+    var keptNames: String {
+        journal.kept.isEmpty ? "" : "; kept: \(journal.kept.map { "\($0.key) (\($0.size) bytes): \($0.reason)" })"
     }
 
     private func mount(_ store: any ObjectStore) -> FileSystemDriver {

@@ -127,11 +127,8 @@ struct IntentRun {
             of: intent.pieces, features: base.features, partSize: store.options.partSize)
         let upload = try await base.createUpload(intent.key, metadata: intent.metadata)
         do throws(StoreError) {
-            do throws(LocalStateError) {
-                try await store.journal.uploadBegan(upload)
-            } catch {
-                throw WriteBackStore.local(error, "CreateMultipartUpload", intent.key)
-            }
+            // For the next start to abort it; without room for the note, the upload is what makes room.
+            try? await store.journal.uploadBegan(upload)
             let parts = try await send(plan, to: upload)
             let stored = try await base.completeUpload(upload, parts: parts, if: precondition)
             try? await store.journal.uploadEnded(upload)

@@ -63,24 +63,25 @@ struct PendingTable: Sendable {
     // MARK: Loading
 
     mutating func load(_ found: [Intent]) {
-        schedule.restore(found.map { ($0.id, $0.footprint, $0.waits) })
+        var waits: [Int64: Set<Int64>] = [:]
         for intent in found {
             intents[intent.id] = intent
-            lastID = max(lastID, intent.id)
+            waits[intent.id] = intent.waits
+            // A number that some row still names is not given again.
+            lastID = max(lastID, intent.id, intent.waits.max() ?? 0, intent.needs.max() ?? 0)
+            if case .after(let other) = intent.base { lastID = max(lastID, other) }
         }
-        // Of two intents of one key the later one waits for the earlier one.
-        for intent in found.sorted(by: { precedes($0, $1) }) { show(intent) }
-    }
-
-    private func precedes(_ a: Intent, _ b: Intent) -> Bool {
-        if a.key == b.key {
-            if isBefore(a.id, b.id) { return true }
-            if isBefore(b.id, a.id) { return false }
+        // Of two intents of one key the later one waits for the earlier one; where no row says which that is, the numbers do.
+        for (_, chain) in Dictionary(grouping: found, by: \.key) {
+            let sorted = chain.sorted { a, b in
+                if b.waits.contains(a.id) { return true }
+                return a.waits.contains(b.id) ? false : a.id < b.id
+            }
+            for (earlier, later) in zip(sorted, sorted.dropFirst()) { waits[later.id]?.insert(earlier.id) }
+            for intent in sorted { show(intent) }
         }
-        return a.id < b.id
+        schedule.restore(found.map { ($0.id, $0.footprint, waits[$0.id] ?? []) })
     }
-
-    private func isBefore(_ a: Int64, _ b: Int64) -> Bool { schedule.waits(b).contains(a) }
 
     private mutating func show(_ intent: Intent) {
         chains[intent.key, default: []].append(intent.id)

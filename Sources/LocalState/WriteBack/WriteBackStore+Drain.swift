@@ -26,7 +26,6 @@ extension WriteBackStore {
     }
 
     private func carryOut(_ intent: Intent) async {
-        if intent.isDamaged { return await failed(intent, Self.damage(intent)) }
         do throws(StoreError) {
             switch try await IntentRun(store: self, intent: intent).run() {
             case .done(let etag): await done(intent, etag)
@@ -35,10 +34,6 @@ extension WriteBackStore {
         } catch {
             await failed(intent, error)
         }
-    }
-
-    private static func damage(_ intent: Intent) -> StoreError {
-        StoreError(.bodyUnreadable, operation: "PutObject", key: intent.key, message: "its content is damaged")
     }
 
     /// The rows of others that an intent's end has changed, as they are when the transaction is written.
@@ -52,21 +47,25 @@ extension WriteBackStore {
     private func done(_ intent: Intent, _ etag: ETag?) async {
         let (changed, hasDependents): ([Int64], Bool) = state.withLock { state in
             let hasDependents = !state.table.schedule.dependents(intent.id).isEmpty || !state.waiters.isEmpty
-            if state.isClosed { return ([], false) }
             state.finished += 1
             state.finishedBytes += intent.size
             return (state.table.uploaded(intent.id, as: etag), hasDependents)
         }
-        shelf.release(intent.pieces.contents)
         wakeWaiters()
-        await settle(intent.id, isRelaxed: !hasDependents) { [self] database throws(LocalStateError) in
+        // The contents go after the row: a row must never name a content that is gone.
+        await settle(intent.id, isRelaxed: !hasDependents, releasing: intent.pieces.contents) {
+            [self] database throws(LocalStateError) in
             try Intent.delete(intent.id, from: database)
             try rewrite(changed, in: database)
         }
+        wakeWaiters()
+        pump()
     }
 
     /// Makes the end of an intent durable, then lets those run that waited for it.
-    private func settle(_ id: Int64, isRelaxed: Bool, _ change: @escaping GroupCommit.Change) async {
+    private func settle(
+        _ id: Int64, isRelaxed: Bool, releasing contents: [Int64] = [], _ change: @escaping GroupCommit.Change
+    ) async {
         let result: Result<Void, LocalStateError> = await withCheckedContinuation { continuation in
             journal.commits.enqueue(change, isRelaxed: isRelaxed) { continuation.resume(returning: $0) }
         }
@@ -74,13 +73,12 @@ extension WriteBackStore {
             // The row stays: the next mount carries it out once more.
             logger.error("the end of an upload could not be noted: \(error)")
         }
+        if case .success = result { shelf.release(contents) }
         state.withLock { state in
             state.tasks[id] = nil
             if case .failure(let error) = result, error.kind == .closed { return }
             state.table.settled(id)
         }
-        wakeWaiters()
-        pump()
     }
 
     /// The content moves to what is kept; the store's version shows again.

@@ -105,12 +105,13 @@ public final class WriteBackStore: ObjectStore {
             defer { state.intents = [] }
             return state.intents
         }) {
-            guard let intent = Intent(id: row.id, key: row.key, decoding: row.record) else {
+            guard var intent = Intent(id: row.id, key: row.key, decoding: row.record) else {
                 logger.error(
                     "the journal's intent \(row.id) for \"\(row.key)\" cannot be read; it stays in the journal")
                 continue
             }
             shelf.retain(intent.pieces.contents)
+            intent.isDamaged = intent.pieces.contents.contains { shelf.entry($0)?.isDamaged ?? true }
             found.append(intent)
         }
         shelf.sweep()
