@@ -90,8 +90,9 @@ extension WriteBackStore {
     ) throws(StoreError) -> Intent.Base {
         switch (precondition, table.view(key)) {
         case (.none, .present(let intent)):
-            // Of two writers of a name that nobody else may have, the second one's condition is the first one's.
-            if case .absent = intent.base { return .after(intent.id) }
+            // Of two writers of a name that nobody else may have, the second one's condition is the first one's. Not so of a
+            // directory's marker: whoever else has made it, its new attributes are meant for it.
+            if case .absent = intent.base, !key.isDirectoryMarker { return .after(intent.id) }
             return .none
         case (.none, _): return .none
         case (.presumedAbsent, .stored): return .presumedAbsent
