@@ -53,9 +53,16 @@ import Testing
         let gate = Gate(memory)
         let journal = try scratch.journal()
         defer { journal.close() }
-        let store = WriteBackStore(gate, journal: journal, options: options())
+        // What has failed rests until somebody waits for it: nothing is on its way when its place is taken.
+        var options = options()
+        options.transientDelay = { _ in .seconds(1000) }
+        let store = WriteBackStore(gate, journal: journal, options: options)
         for content in ["one", "two"] {
+            _ = await store.wait(
+                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) == .resting } }, within: nil)
             let temporary = try await store.put("t", body: body(content), metadata: .init(), if: .presumedAbsent)
+            _ = await store.wait(
+                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) == .resting } }, within: nil)
             _ = try await store.copy(CopyRequest(source: "t", sourceMatches: temporary.etag, destination: "f"))
             try await store.delete("t", if: .matches(try #require(temporary.etag)))
         }
