@@ -123,7 +123,7 @@ struct ModelRun {
     }
 
     /// Closes what is open.
-    private func close(
+    func close(
         _ slots: inout [Int: HandleOperation.Slot], _ driver: FileSystemDriver, _ model: inout ReferenceModel
     ) async -> String? {
         for slot in slots.keys.sorted() {
@@ -136,7 +136,7 @@ struct ModelRun {
     }
 
     /// Walks the whole tree and compares everything.
-    private func compare(_ model: ReferenceModel, _ driver: FileSystemDriver) async -> String? {
+    func compare(_ model: ReferenceModel, _ driver: FileSystemDriver) async -> String? {
         for (path, node) in model.nodes.sorted(by: { $0.key < $1.key }) {
             do throws(Errno) {
                 if let difference = try await compare(path, node, model, driver) { return "\(path): \(difference)" }

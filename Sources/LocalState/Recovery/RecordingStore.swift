@@ -19,19 +19,26 @@ public final class RecordingStore: ObjectStore {
     private let base: any ObjectStore
     private let journal: Journal
     private let temporaryPrefix: String
+    private let notesUploads: Bool
     private let logger: Logger
     /// What a process before this one has left; taken when this one begins, so that its own work is never among it.
     private let leftUploads: [MultipartUpload]
     private let leftKeys: [ObjectKey]
 
     /// A store around `base`.
-    /// - Parameter temporaryPrefix: what the keys of objects begin with that nobody needs after this process.
-    public init(_ base: any ObjectStore, journal: Journal, temporaryPrefix: String, logger: Logger) {
+    /// - Parameters:
+    ///   - temporaryPrefix: what the keys of objects begin with that nobody needs after this process.
+    ///   - notesUploads: false where `base` is a ``WriteBackStore``, whose uploads are on this machine, and which notes those that
+    ///     it makes itself.
+    public init(
+        _ base: any ObjectStore, journal: Journal, temporaryPrefix: String, notesUploads: Bool = true, logger: Logger
+    ) {
+        self.notesUploads = notesUploads
         self.base = base
         self.journal = journal
         self.temporaryPrefix = temporaryPrefix
         self.logger = logger
-        leftUploads = journal.uploads
+        leftUploads = notesUploads ? journal.uploads : []
         leftKeys = journal.hidden
     }
 
@@ -136,6 +143,7 @@ public final class RecordingStore: ObjectStore {
     public func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
         try await noteTemporary(key)
         let upload = try await base.createUpload(key, metadata: metadata)
+        guard notesUploads else { return upload }
         do throws(StoreError) {
             try await note("CreateMultipartUpload", key) { [journal] () async throws(LocalStateError) in
                 try await journal.uploadBegan(upload)
@@ -167,6 +175,7 @@ public final class RecordingStore: ObjectStore {
         async throws(StoreError) -> StoredObject
     {
         let stored = try await base.completeUpload(upload, parts: parts, if: precondition)
+        guard notesUploads else { return stored }
         forget { [journal] () async throws(LocalStateError) in try await journal.uploadEnded(upload) }
         return stored
     }
@@ -174,6 +183,7 @@ public final class RecordingStore: ObjectStore {
     /// AbortMultipartUpload.
     public func abortUpload(_ upload: MultipartUpload) async throws(StoreError) {
         try await base.abortUpload(upload)
+        guard notesUploads else { return }
         forget { [journal] () async throws(LocalStateError) in try await journal.uploadEnded(upload) }
     }
 

@@ -75,6 +75,7 @@ extension StoreConformance {
             try context.expect(before != after.etag, "another content has another ETag at HEAD")
             try context.expect(after.metadata.user, ["y": "2"], "metadata is replaced, not merged")
             try context.expect(try await context.text("a"), "two!", "content")
+            guard context.profile.tellsEqualContents else { return }
             try await context.put("a", "one")
             try context.expect(try await context.etag("a"), before, "the same content has the same ETag again")
         },

@@ -29,6 +29,8 @@ public struct StoreConformance: Sendable {
         /// ListMultipartUploads shows uploads under way.
         public var listsUploads = true
 
+        /// The same content stored again has the same ETag again.
+        public var tellsEqualContents = true
         /// Keys with a backslash are kept as they are; SeaweedFS turns it into a slash.
         public var keepsBackslashes = true
         /// A listing with a delimiter that starts after `b` shows the prefix `b/`; SeaweedFS leaves it out.

@@ -37,21 +37,13 @@ extension MountCommand {
 
         try StateDirectory.prepare(plan.stateDirectory)
         try StateDirectory.prepare(plan.spillDirectory)
-        let prefix = plan.request.source.prefix
-        let local = try LocalJournal.open(
-            below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
-            prefix: prefix, isShared: true, options: Journal.Options(), logger: logger)
-        defer { local.journal.close() }
-        local.journal.sweep()
-        let recording = RecordingStore(
-            store, journal: local.journal, temporaryPrefix: prefix + ".pail/unlinked/", logger: logger)
-        if !plan.request.options.isReadOnly { await local.recover(in: recording, logger: logger) }
-        var fileSystemOptions = plan.fileSystemOptions
-        fileSystemOptions.renameLog = local
         let capabilities = StoreCapabilities(store: store, plan: plan, logger: logger)
         capabilities.recall()
+        let stack = try await StoreStack.open(store, plan, logger: logger)
+        var fileSystemOptions = plan.fileSystemOptions
+        stack.apply(to: &fileSystemOptions, plan)
         let fileSystem = BucketFileSystem(
-            store: recording, prefix: prefix, options: fileSystemOptions, logger: logger)
+            store: stack.store, prefix: plan.request.source.prefix, options: fileSystemOptions, logger: logger)
         let end: MountEnd
         let control = ControlSlot()
         // Whatever happens: whoever waits for the end is told.
@@ -69,7 +61,7 @@ extension MountCommand {
                 }
             }
             let responder = MountResponder(
-                plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: NoBacklog())
+                plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: stack.backlog)
             end = try await mount.serve(onHangUp: { log.reopen() }) {
                 control.server = ControlServer(of: mount.mountPoint, responder: responder, logger: logger)
                 logger.notice(
@@ -77,15 +69,20 @@ extension MountCommand {
                 if !ready() { mount.stop() }
                 capabilities.learn()
             }
-        } catch { throw MountFailure.commandError(for: error) }
+        } catch {
+            _ = await stack.close()
+            throw MountFailure.commandError(for: error)
+        }
         await capabilities.stop()
+        let left = await stack.close()
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
         guard end.isComplete else {
             let what = end.undrainedFiles.map { "\($0) files" } ?? "some files, perhaps,"
             let error = CommandError(
                 .failure,
-                "\(what) of \(plan.request.source) could not be stored before the mount ended; see the log (--drain-timeout "
-                    + "sets how long to wait)")
+                left
+                    ?? "\(what) of \(plan.request.source) could not be stored before the mount ended; see the log "
+                    + "(--drain-timeout sets how long to wait)")
             control.server?.close(ControlReply(error: error.message))
             throw error
         }

@@ -132,6 +132,14 @@ enum MountOptionTable {
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",
             "Where all that a mount keeps on this machine lies."),
+        .flag(
+            "write-back", \.isWriteBack,
+            "Let close and fsync return once data are safe on this machine's disk; they are uploaded at once, in the background."
+        ),
+        .choice("fsync", \.fsync, "With --write-back: whether fsync waits for this machine's disk or for the bucket."),
+        .size(
+            "journal-size", \.journalSize, in: 0...(1 << 50),
+            "With --write-back: what may wait on this machine to be uploaded; beyond it, changes wait for the bucket."),
         .flag("read-only", short: "r", \.isReadOnly, "Refuse all changes.").with(aliases: ["ro"]),
         .identity("uid", \.uid, "Show this user as every file's owner."),
         .identity("gid", \.gid, "Show this group as every file's group."),

@@ -28,6 +28,11 @@ struct MountOptions: Sendable, Equatable {
         case fail, wait
     }
 
+    /// What fsync(2) waits for in write-back mode.
+    enum Synchronization: String, Sendable, CaseIterable {
+        case journal, store
+    }
+
     // The store.
     var endpointURL: String?
     var region: String?
@@ -59,6 +64,9 @@ struct MountOptions: Sendable, Equatable {
     var attributeTimeout: Duration = .seconds(1)
     var stateDirectory: String?
     var isReadOnly = false
+    var isWriteBack = false
+    var fsync = Synchronization.journal
+    var journalSize: Int64 = 16 << 30
     var uid: Int64?
     var gid: Int64?
     var umask: Int64?

@@ -1,8 +1,6 @@
-internal import ObjectStore
-
 extension ObjectStore {
     /// HEAD, where 404 is an answer: nil. One request.
-    func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
+    public func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
         do {
             return try await head(key)
         } catch  where error.kind == .notFound {

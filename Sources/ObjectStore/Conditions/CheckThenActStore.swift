@@ -1,5 +1,3 @@
-internal import ObjectStore
-
 /// Keeps the conditions of mutations where the store does not: looks first, then acts.
 ///
 /// Problem: a store that ignores `If-Match` answers 200 and overwrites. The verbs say what must hold; whether the store
@@ -13,28 +11,36 @@ internal import ObjectStore
 /// is tried again without a new look: its repetition would find its own object.
 ///
 /// Limits: GET needs nothing, because readers compare the ETag of the answer.
-struct CheckThenActStore: ObjectStore {
+public struct CheckThenActStore: ObjectStore {
     /// The store inside.
-    let base: any ObjectStore
+    private let base: any ObjectStore
 
-    var name: String { base.name }
-    var features: StoreFeatures { base.features }
+    /// A store that keeps conditions, around one that may not.
+    public init(base: any ObjectStore) { self.base = base }
+
+    /// The base store's name.
+    public var name: String { base.name }
+    /// The base store's features.
+    public var features: StoreFeatures { base.features }
 
     // MARK: Mutations with conditions
 
-    func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
+    /// PutObject.
+    public func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
         let sent = try await settle(precondition, of: key, isHonoured: \.conditionalWrites, "PutObject")
         return try await base.put(key, body: body, metadata: metadata, if: sent)
     }
 
-    func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
+    /// DeleteObject.
+    public func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
         let sent = try await settle(precondition, of: key, isHonoured: \.conditionalDeletes, "DeleteObject")
         try await base.delete(key, if: sent)
     }
 
-    func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
+    /// CopyObject.
+    public func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
         var request = request
         request.sourceMatches = try await settle(source: request.sourceMatches, of: request.source, "CopyObject")
         request.precondition = try await settle(
@@ -42,14 +48,16 @@ struct CheckThenActStore: ObjectStore {
         return try await base.copy(request)
     }
 
-    func copyPart(
+    /// UploadPartCopy.
+    public func copyPart(
         _ upload: MultipartUpload, number: Int, from source: ObjectKey, range: Range<Int64>, ifMatch: ETag?
     ) async throws(StoreError) -> UploadedPart {
         let sent = try await settle(source: ifMatch, of: source, "UploadPartCopy")
         return try await base.copyPart(upload, number: number, from: source, range: range, ifMatch: sent)
     }
 
-    func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
+    /// CompleteMultipartUpload.
+    public func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
         let sent = try await settle(
@@ -65,7 +73,9 @@ struct CheckThenActStore: ObjectStore {
     ) async throws(StoreError) -> Precondition {
         let features = base.features
         let honoured = features[keyPath: isHonoured]
-        if precondition == .none || precondition == .presumedAbsent || (honoured && !features.isProbing) { return precondition }
+        if precondition == .none || precondition == .presumedAbsent || (honoured && !features.isProbing) {
+            return precondition
+        }
         let info = try await base.headOrNil(key)
         let holds =
             switch precondition {
@@ -90,32 +100,40 @@ struct CheckThenActStore: ObjectStore {
 
     // MARK: All else goes through
 
-    func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
+    /// HeadObject.
+    public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
 
+    /// GetObject.
     @discardableResult
-    func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
+    public func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
         async throws(StoreError) -> ObjectInfo
     {
         try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
     }
 
-    func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
+    /// DeleteObjects.
+    public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
 
-    func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
+    /// ListObjects.
+    public func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
 
-    func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
+    /// CreateMultipartUpload.
+    public func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
         try await base.createUpload(key, metadata: metadata)
     }
 
-    func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
+    /// UploadPart.
+    public func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
         async throws(StoreError) -> UploadedPart
     {
         try await base.uploadPart(upload, number: number, body: body)
     }
 
-    func abortUpload(_ upload: MultipartUpload) async throws(StoreError) { try await base.abortUpload(upload) }
+    /// AbortMultipartUpload.
+    public func abortUpload(_ upload: MultipartUpload) async throws(StoreError) { try await base.abortUpload(upload) }
 
-    func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
+    /// ListMultipartUploads.
+    public func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
         try await base.listUploads(prefix: prefix, after: after)
     }
 }

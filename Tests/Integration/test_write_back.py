@@ -1,0 +1,151 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from harness import Mount, Skip, expect, expect_equal, random_bytes, wait_until
+from relay import Relay
+
+
+def _pail(run, *arguments, timeout=120):
+    return subprocess.run([run.pail, *arguments], env=run.environment(), capture_output=True, text=True, timeout=timeout)
+
+
+def _pending(run, mount):
+    return json.loads(_pail(run, "status", "--json", mount.directory).stdout)["pending"]
+
+
+def _tree(mount):
+    """Files of every kind of change, and what must be there in the end: path to content, None for what is gone."""
+    expected = {}
+
+    def write(path, content, mode="wb"):
+        with open(mount.path(path), mode) as file:
+            file.write(content)
+
+    os.mkdir(mount.path("d"))
+    for number in range(40):
+        content = random_bytes(number, 1000 + 37 * number)
+        write(f"d/new-{number}", content)
+        expected[f"d/new-{number}"] = content
+    write("d/big", big := random_bytes(99, 20 << 20))
+    write("d/big", b"tail", "ab")
+    expected["d/big"] = big + b"tail"
+    write("d/t.tmp", b"temporary, then renamed over")
+    write("d/config", b"old")
+    os.rename(mount.path("d/t.tmp"), mount.path("d/config"))
+    expected["d/config"] = b"temporary, then renamed over"
+    expected["d/t.tmp"] = None
+    write("d/gone", b"x" * 5000)
+    os.unlink(mount.path("d/gone"))
+    expected["d/gone"] = None
+    os.chmod(mount.path("d/new-0"), 0o600)
+    os.rename(mount.path("d"), mount.path("e"))
+    return {path.replace("d/", "e/", 1): content for path, content in expected.items()}
+
+
+def _compare(server, bucket, expected):
+    for path, content in expected.items():
+        found = server.read(bucket, path) if content is not None or server.exists(bucket, path) else None
+        expect_equal(found, content, f"the object {path}")
+
+
+def test_write_back(run):
+    """With `--write-back`, close, rename and unlink return without the store (which is stopped meanwhile); the mount shows all of it; `pail
+    status` names what waits; once the store is back, `pail sync` returns with all of it in the bucket."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back")
+    relay = Relay(run, server.url)
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600", url=relay.url)
+    os.listdir(mount.directory)
+    relay.pause()
+    began = time.monotonic()
+    expected = _tree(mount)
+    run.note(f"46 files and a directory's rename in {time.monotonic() - began:.2f} s without a store")
+    for path, content in expected.items():
+        expect_equal(open(mount.path(path), "rb").read() if os.path.exists(mount.path(path)) else None, content,
+                     f"{path} as the mount shows it")
+    pending = _pending(run, mount)
+    expect(pending["changes"] >= 40, f"what waits: {pending['changes']}")
+    relay.resume()
+    done = _pail(run, "sync", mount.directory)
+    expect_equal((done.returncode, done.stderr), (0, ""), "pail sync")
+    expect_equal(_pending(run, mount)["changes"], 0, "what waits behind pail sync")
+    _compare(server, bucket, expected)
+    mount.unmount()
+
+
+def test_write_back_after_a_crash(run):
+    """What was acknowledged in write-back mode and not uploaded when the mount is killed (with the store out of reach) is shown by the next mount
+    at once and uploaded by it."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back-crash")
+    relay = Relay(run, server.url)
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600", url=relay.url)
+    os.listdir(mount.directory)
+    relay.pause()
+    expected = _tree(mount)
+    mount.process.send(signal.SIGKILL)
+    mount.process.wait(10)
+    relay.resume()
+    again = Mount(run, server, bucket, mount.options, relay.url, mount.directory, mount.state)
+    for path, content in expected.items():
+        expect_equal(open(again.path(path), "rb").read() if os.path.exists(again.path(path)) else None, content,
+                     f"{path} as the next mount shows it")
+    again.unmount()
+    _compare(server, bucket, expected)
+
+
+def test_write_back_ends_whole(run):
+    """SIGTERM and `pail umount` of a mount in write-back mode return once all is in the bucket; a strict mount uploads first what a killed
+    mount in write-back mode has left."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back-end")
+    mount = run.mount(bucket, "--write-back")
+    expected = _tree(mount)
+    mount.unmount()
+    _compare(server, bucket, expected)
+    relay = Relay(run, server.url)
+    mount = run.mount(bucket, "--write-back", url=relay.url, state=mount.state)
+    os.listdir(mount.path("e"))
+    relay.pause()
+    with open(mount.path("e", "left"), "wb") as file:
+        file.write(b"left by a killed mount")
+    mount.process.send(signal.SIGKILL)
+    mount.process.wait(10)
+    relay.resume()
+    strict = run.mount(bucket, url=relay.url, state=mount.state)
+    expect_equal(open(strict.path("e", "left"), "rb").read(), b"left by a killed mount", "what was left, in a strict mount")
+    expect_equal(server.read(bucket, "e/left"), b"left by a killed mount", "what was left, in the bucket")
+    strict.unmount()
+
+
+def test_two_write_back_mounts_of_one_state(run):
+    """A second mount in write-back mode on the same bucket and state directory is refused with the pid of the first (status 7); strict mounts
+    live beside each other."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back-two")
+    mount = run.mount(bucket, "--write-back")
+    other = run.path("other")
+    os.mkdir(other)
+    done = _pail(run, "mount", f"s3://{bucket}", other, "--endpoint-url", server.url, "--foreground", "--state-dir",
+                 mount.state, "--write-back")
+    expect_equal(done.returncode, 7, f"status of the second: {done.stderr}")
+    expect(str(mount.pid) in done.stderr, f"the first one's pid is not in: {done.stderr}")
+    strict = [run.mount(bucket, state=mount.state) for _ in range(2)]
+    with open(strict[0].path("file"), "wb") as file:
+        file.write(b"by a strict mount")
+    wait_until(lambda: os.path.exists(strict[1].path("file")), 10, "the file in the other strict mount")
+    for each in [*strict, mount]:
+        each.unmount()
+    shutil.rmtree(other)
