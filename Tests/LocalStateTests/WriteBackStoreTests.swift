@@ -59,16 +59,18 @@ import Testing
         let store = WriteBackStore(gate, journal: journal, options: options)
         for content in ["one", "two"] {
             _ = await store.wait(
-                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) == .resting } }, within: nil)
+                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) != .running } }, within: nil)
             let temporary = try await store.put("t", body: body(content), metadata: .init(), if: .presumedAbsent)
             _ = await store.wait(
-                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) == .resting } }, within: nil)
+                until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) != .running } }, within: nil)
             _ = try await store.copy(CopyRequest(source: "t", sourceMatches: temporary.etag, destination: "f"))
             try await store.delete("t", if: .matches(try #require(temporary.etag)))
         }
         #expect(try await text(store, "f") == "two")
         #expect(try await store.listAll("").objects.map(\.key) == ["f"])
         #expect(memory.allKeys == [])
+        _ = await store.wait(
+            until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) != .running } }, within: nil)
         gate.open()
         try await store.settle()
         #expect(mutations == ["PutObject f"])
