@@ -6,7 +6,6 @@ import subprocess
 import time
 
 from harness import Mount, Skip, expect, expect_equal, random_bytes, wait_until
-from relay import Relay
 
 
 def _pail(run, *arguments, timeout=120):
@@ -17,15 +16,34 @@ def _pending(run, mount):
     return json.loads(_pail(run, "status", "--json", mount.directory).stdout)["pending"]
 
 
-def _tree(mount):
-    """Files of every kind of change, and what must be there in the end: path to content, None for what is gone."""
+class _Stopped:
+    """The store without an answer: its process is stopped."""
+
+    def __init__(self, run, server):
+        self._process = server.process
+        run.closers.append(self.resume)
+        self._process.send(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send(signal.SIGCONT)
+
+
+def _prepare(mount):
+    """What needs the store: the names that are there."""
+    os.mkdir(mount.path("d"))
+    with open(mount.path("d", "config"), "wb") as file:
+        file.write(b"old")
+    _pail(mount.run, "sync", mount.directory)
+
+
+def _change(mount):
+    """Changes of every kind, and what must be there in the end: path to content, None for what is gone."""
     expected = {}
 
     def write(path, content, mode="wb"):
         with open(mount.path(path), mode) as file:
             file.write(content)
 
-    os.mkdir(mount.path("d"))
     for number in range(40):
         content = random_bytes(number, 1000 + 37 * number)
         write(f"d/new-{number}", content)
@@ -34,7 +52,6 @@ def _tree(mount):
     write("d/big", b"tail", "ab")
     expected["d/big"] = big + b"tail"
     write("d/t.tmp", b"temporary, then renamed over")
-    write("d/config", b"old")
     os.rename(mount.path("d/t.tmp"), mount.path("d/config"))
     expected["d/config"] = b"temporary, then renamed over"
     expected["d/t.tmp"] = None
@@ -42,14 +59,16 @@ def _tree(mount):
     os.unlink(mount.path("d/gone"))
     expected["d/gone"] = None
     os.chmod(mount.path("d/new-0"), 0o600)
-    os.rename(mount.path("d"), mount.path("e"))
-    return {path.replace("d/", "e/", 1): content for path, content in expected.items()}
+    return expected
 
 
 def _compare(server, bucket, expected):
+    keys = server.keys(bucket)
     for path, content in expected.items():
-        found = server.read(bucket, path) if content is not None or server.exists(bucket, path) else None
-        expect_equal(found, content, f"the object {path}")
+        if content is None:
+            expect(path not in keys, f"{path} is in the bucket")
+        else:
+            expect_equal(server.read(bucket, path), content, f"the object {path}")
 
 
 def test_write_back(run):
@@ -59,19 +78,18 @@ def test_write_back(run):
         raise Skip("Pail's own mode")
     server = run.server()
     bucket = server.make_bucket("write-back")
-    relay = Relay(run, server.url)
-    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600", url=relay.url)
-    os.listdir(mount.directory)
-    relay.pause()
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    _prepare(mount)
+    store = _Stopped(run, server)
     began = time.monotonic()
-    expected = _tree(mount)
-    run.note(f"46 files and a directory's rename in {time.monotonic() - began:.2f} s without a store")
+    expected = _change(mount)
+    run.note(f"46 changes in {time.monotonic() - began:.2f} s without a store")
     for path, content in expected.items():
         expect_equal(open(mount.path(path), "rb").read() if os.path.exists(mount.path(path)) else None, content,
                      f"{path} as the mount shows it")
     pending = _pending(run, mount)
     expect(pending["changes"] >= 40, f"what waits: {pending['changes']}")
-    relay.resume()
+    store.resume()
     done = _pail(run, "sync", mount.directory)
     expect_equal((done.returncode, done.stderr), (0, ""), "pail sync")
     expect_equal(_pending(run, mount)["changes"], 0, "what waits behind pail sync")
@@ -86,15 +104,14 @@ def test_write_back_after_a_crash(run):
         raise Skip("Pail's own mode")
     server = run.server()
     bucket = server.make_bucket("write-back-crash")
-    relay = Relay(run, server.url)
-    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600", url=relay.url)
-    os.listdir(mount.directory)
-    relay.pause()
-    expected = _tree(mount)
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    _prepare(mount)
+    store = _Stopped(run, server)
+    expected = _change(mount)
     mount.process.send(signal.SIGKILL)
     mount.process.wait(10)
-    relay.resume()
-    again = Mount(run, server, bucket, mount.options, relay.url, mount.directory, mount.state)
+    store.resume()
+    again = Mount(run, server, bucket, mount.options, None, mount.directory, mount.state)
     for path, content in expected.items():
         expect_equal(open(again.path(path), "rb").read() if os.path.exists(again.path(path)) else None, content,
                      f"{path} as the next mount shows it")
@@ -109,20 +126,23 @@ def test_write_back_ends_whole(run):
         raise Skip("Pail's own mode")
     server = run.server()
     bucket = server.make_bucket("write-back-end")
-    mount = run.mount(bucket, "--write-back")
-    expected = _tree(mount)
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    _prepare(mount)
+    expected = _change(mount)
+    os.rename(mount.path("d"), mount.path("e"))
     mount.unmount()
+    expected = {path.replace("d/", "e/", 1): content for path, content in expected.items()}
     _compare(server, bucket, expected)
-    relay = Relay(run, server.url)
-    mount = run.mount(bucket, "--write-back", url=relay.url, state=mount.state)
+
+    mount = run.mount(bucket, "--write-back", state=mount.state)
     os.listdir(mount.path("e"))
-    relay.pause()
+    store = _Stopped(run, server)
     with open(mount.path("e", "left"), "wb") as file:
         file.write(b"left by a killed mount")
     mount.process.send(signal.SIGKILL)
     mount.process.wait(10)
-    relay.resume()
-    strict = run.mount(bucket, url=relay.url, state=mount.state)
+    store.resume()
+    strict = run.mount(bucket, state=mount.state)
     expect_equal(open(strict.path("e", "left"), "rb").read(), b"left by a killed mount", "what was left, in a strict mount")
     expect_equal(server.read(bucket, "e/left"), b"left by a killed mount", "what was left, in the bucket")
     strict.unmount()
