@@ -39,11 +39,33 @@ struct Namespace: Sendable {
         var prefetched: [FileName: Resolution] = [:]
         /// When this mount removed or renamed away a name: answers that were asked for before are not believed.
         var removed: [FileName: Moment] = [:]
+        /// When this mount last made a name here that nobody else has: a lock, perhaps. See LockBarrier.swift.
+        var barrier: Moment?
         /// How many lookups have missed and had to list; the more, the larger the page that the next one asks for.
         var misses = 0
 
+        /// Questions about names that are under way, and the names that were stored meanwhile: an answer that was asked for before
+        /// that is not believed, although no inode may be there to know better.
+        private var lookupsUnderWay = 0
+        private var storedMeanwhile: [FileName: Moment] = [:]
+
+        /// Somebody is about to ask the store for a name. Followed by ``endLookup()`` once the answer has been taken in.
+        func beginLookup() { lookupsUnderWay += 1 }
+
+        /// The answer has been taken in, or there is none.
+        func endLookup() {
+            lookupsUnderWay -= 1
+            if lookupsUnderWay == 0 { storedMeanwhile.removeAll() }
+        }
+
+        /// Whether an answer about a name was asked for before this mount stored it.
+        func isOutdated(_ resolution: Resolution, for name: FileName) -> Bool {
+            storedMeanwhile[name].map { $0 > resolution.seen } ?? false
+        }
+
         /// This mount has stored an object by that name, or changed it.
-        func noteStored(_ name: FileName, _ object: KnownEntries.Version?) {
+        func noteStored(_ name: FileName, _ object: KnownEntries.Version?, at moment: Moment) {
+            if lookupsUnderWay > 0 { storedMeanwhile[name] = moment }
             known.insert(.init(name: name, object: object))
             prefetched[name] = nil
             removed[name] = nil

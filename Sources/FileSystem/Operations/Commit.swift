@@ -7,7 +7,7 @@ public import SystemPackage
 /// Requests: none for a file without changes; one PUT for a file below the part size; a multipart upload above it, whose
 /// parts went up while it was written; one CopyObject where only attributes changed. Preconditions (promise 4: no lost
 /// update): content that keeps part of the old object goes up under `If-Match`, a file made with `O_EXCL` under
-/// `If-None-Match: *`, a full replacement without any.
+/// `If-None-Match: *`, a full replacement without any. What was only appended goes behind another host's version (AppendConflict.swift).
 ///
 /// **A close that is not the last.** A shell's `command > file` opens the file, duplicates the descriptor and closes the first
 /// one before anything is written. Storing the empty file at that close would cost a PUT and show others an empty file. So a
@@ -62,8 +62,16 @@ extension BucketFileSystem {
             return try await storeAttributes(of: inode, key: key)
         }
         let target = try uploadTarget(for: inode, state, key: key)
-        let result = try await staged.commit(
-            key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+        let result: CommitResult
+        do throws(StoreError) {
+            result = try await staged.commit(
+                key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+        } catch {
+            guard error.kind == .preconditionFailed, try await moveAppends(of: inode, staged, key: key) else {
+                throw error
+            }
+            return try await commitHoldingGate(inode)
+        }
         let needsRewrite = noteCommitted(inode, result, wanted: target.metadata, attributes: state.attributes)
         // What could not go with the upload, because it was begun before: modes and times that were set since.
         if needsRewrite { try await storeAttributes(of: inode, key: key) }
@@ -85,8 +93,12 @@ extension BucketFileSystem {
 
     private func precondition(for state: Inode.State) -> Precondition {
         if state.isExclusive { return .absent }
-        guard let staged = state.staged, staged.keepsBase, let etag = staged.base?.etag else {
-            return state.isNeverStored && state.covered == nil ? .presumedAbsent : .none
+        let isNew = state.isNeverStored && state.covered == nil
+        guard let staged = state.staged else { return .none }
+        // What is appended to goes behind what another host has appended: see AppendConflict.swift.
+        if staged.changes == .appends, staged.base == nil, isNew { return .absent }
+        guard staged.keepsBase || staged.changes == .appends, let etag = staged.base?.etag else {
+            return isNew ? .presumedAbsent : .none
         }
         return .matches(etag)
     }
@@ -146,9 +158,10 @@ extension BucketFileSystem {
 
     /// Tells the directory's knowledge that this mount has stored an entry.
     func noteStored(_ inode: Inode, _ object: KnownEntries.Version?) {
+        let now = options.clock.monotonic()
         namespace.withLock { namespace in
             guard let node = namespace[inode.node], let parent = node.parent, let name = node.name else { return }
-            _ = namespace.updateDirectory(parent) { $0.noteStored(name, object) }
+            _ = namespace.updateDirectory(parent) { $0.noteStored(name, object, at: now) }
         }
     }
 

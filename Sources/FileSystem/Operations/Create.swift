@@ -50,6 +50,7 @@ extension BucketFileSystem {
         }
         do {
             try await commit(file.inode)
+            noteExclusive(in: parent)
             return reply
         } catch {
             abandon(file.inode, reply)

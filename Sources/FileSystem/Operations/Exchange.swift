@@ -186,7 +186,7 @@ extension BucketFileSystem {
                 }
                 _ = namespace.updateDirectory(place.parent) { directory in
                     if let listed {
-                        directory.noteStored(place.name, listed)
+                        directory.noteStored(place.name, listed, at: now)
                     } else if !isCovered {
                         directory.noteRemoved(place.name, at: now)
                     }

@@ -59,21 +59,50 @@ extension BucketFileSystem {
     /// Asks the store for a name, and counts a lookup of what is there.
     func find(_ name: FileName, in parent: NodeID) async throws(Errno) -> Inode {
         let target = LookupTarget(parent: parent, name: name)
-        let resolution = try await perform("lookup") {
-            try await self.lookups.value(for: target, known: { self.takePrefetched(target) }) {
-                let resolution = try await self.resolve(target)
-                self.notePrefetched(resolution, for: target)
-                return resolution
+        let directory = beginLookup(in: parent)
+        defer { endLookup(in: directory) }
+        while true {
+            let resolution = try await perform("lookup") {
+                try await self.lookups.value(for: target, known: { self.takePrefetched(target) }) {
+                    try await self.resolveNoting(target)
+                }
             }
-        }
-        let inode = namespace.withLock { namespace in
-            let inode = install(resolution, as: name, in: parent, &namespace)
-            _ = namespace.updateDirectory(parent) { $0.prefetched.removeValue(forKey: name) }
-            if let inode { namespace.addLookup(inode.node) }
+            let (isOutdated, inode): (Bool, Inode?) = namespace.withLock { namespace in
+                let isOutdated = namespace.updateDirectory(parent) { $0.isOutdated(resolution, for: name) } ?? false
+                if isOutdated { return (true, nil) }
+                let inode = install(resolution, as: name, in: parent, &namespace)
+                _ = namespace.updateDirectory(parent) { $0.prefetched.removeValue(forKey: name) }
+                if let inode { namespace.addLookup(inode.node) }
+                return (false, inode)
+            }
+            if isOutdated { continue }
+            guard let inode else { throw .noSuchFileOrDirectory }
             return inode
         }
-        guard let inode else { throw .noSuchFileOrDirectory }
-        return inode
+    }
+
+    /// Notes that a name of a directory is about to be asked for. Give what it returns to ``endLookup(in:)``.
+    private func beginLookup(in parent: NodeID) -> Namespace.Directory? {
+        namespace.withLock { namespace in
+            let directory = namespace[parent]?.directory
+            directory?.beginLookup()
+            return directory
+        }
+    }
+
+    /// The same directory as at the beginning, though its node may have been dropped and made anew.
+    private func endLookup(in directory: Namespace.Directory?) {
+        namespace.withLock { _ in directory?.endLookup() }
+    }
+
+    /// Asks the store for a name, and notes the answer for whoever asks next: before the flight is over, so that he finds it or shares the
+    /// flight.
+    private func resolveNoting(_ target: LookupTarget) async throws -> Resolution {
+        let directory = beginLookup(in: target.parent)
+        defer { endLookup(in: directory) }
+        let resolution = try await resolve(target)
+        notePrefetched(resolution, for: target)
+        return resolution
     }
 
     /// Drops lookups that the kernel has forgotten.
@@ -364,12 +393,7 @@ extension BucketFileSystem {
                         || isFreshlyKnown(target.name, in: parent, namespace, freshSince)
                 }
             }
-            lookups.begin(for: target, unless: isKnown) { [self] in
-                // Noted before the flight is over: whoever comes then finds the answer or shares the flight.
-                let resolution = try await resolve(target)
-                notePrefetched(resolution, for: target)
-                return resolution
-            }
+            lookups.begin(for: target, unless: isKnown) { [self] in try await resolveNoting(target) }
         }
     }
 
@@ -388,6 +412,8 @@ extension BucketFileSystem {
 
     private func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
         namespace.withLock { namespace in
+            let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
+            guard isOutdated == false else { return }
             if namespace.child(target.name, of: target.parent) != nil {
                 _ = install(resolution, as: target.name, in: target.parent, &namespace)
                 return

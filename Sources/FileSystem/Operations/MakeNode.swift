@@ -65,6 +65,7 @@ extension BucketFileSystem {
                 name, in: parent, path: path, attributes: attributes, size: Int64(body.count), key: key, stored: stored,
                 metadata: metadata)
         }
+        noteExclusive(in: parent)
         if attributes.type == .symbolicLink { inode.state.withLock { $0.linkTarget = body } }
         touch(parent)
         return entry(for: inode)
@@ -102,7 +103,8 @@ extension BucketFileSystem {
             namespace.addLookup(inode.node)
             _ = namespace.updateDirectory(parent) { directory in
                 directory.noteStored(
-                    name, isDirectory ? nil : .init(size: size, etag: stored.etag, lastModified: lastModified))
+                    name, isDirectory ? nil : .init(size: size, etag: stored.etag, lastModified: lastModified), at: seen
+                )
             }
             if isDirectory { _ = namespace.updateDirectory(inode.node) { $0.known.becomeEmpty(at: seen) } }
             return inode

@@ -15,6 +15,7 @@ extension BucketFileSystem {
             do { try checkWritable() } catch { return .failure(error) }
         }
         if inode.state.withLock({ $0.isSuperseded }) { return .failure(.staleNFSFileHandle) }
+        applyBarrier(to: inode)
         guard isFresh(inode) else { return nil }
         guard inode.type == .regular else {
             return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice)
@@ -28,7 +29,7 @@ extension BucketFileSystem {
     public func open(_ node: NodeID, flags: OpenFlags, by caller: Caller) async throws(Errno) -> OpenReply {
         if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
         let inode = try inode(node)
-        try await refresh(inode)
+        try await refreshToOpen(inode)
         if inode.state.withLock({ $0.isSuperseded }) { throw .staleNFSFileHandle }
         guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice }
         if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {

@@ -148,7 +148,7 @@ extension BucketFileSystem {
             }
             _ = namespace.updateDirectory(move.newParent) { directory in
                 if let moved {
-                    directory.noteStored(move.newName, moved.entry)
+                    directory.noteStored(move.newName, moved.entry, at: now)
                 } else if covered == nil {
                     directory.noteRemoved(move.newName, at: now)
                 }

@@ -295,7 +295,7 @@ extension BucketFileSystem {
                     directory.noteRemoved(move.name, at: now)
                 }
             }
-            _ = namespace.updateDirectory(move.newParent) { $0.noteStored(move.newName, nil) }
+            _ = namespace.updateDirectory(move.newParent) { $0.noteStored(move.newName, nil, at: now) }
             for node in namespace.subtree(of: move.inode.node) {
                 node.inode.state.withLock { state in
                     guard let version = state.version, version.key.hasPrefix(old.string) else { return }

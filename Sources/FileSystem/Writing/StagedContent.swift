@@ -19,6 +19,16 @@ struct StagedContent: Sendable {
         case failed(Errno)
     }
 
+    /// How the content has been changed since it was the base's.
+    enum Changes: Sendable {
+        /// Not at all.
+        case none
+        /// Bytes were added at the end, by writers who said that they want the end, wherever it is.
+        case appends
+        /// Otherwise too.
+        case any
+    }
+
     /// A commit of which nobody knows whether it took effect.
     struct Unsettled: Sendable {
         var map: ExtentMap
@@ -28,6 +38,7 @@ struct StagedContent: Sendable {
 
     var map: ExtentMap
     var base: ObjectVersion?
+    var changes = Changes.none
     /// The base is another file's version, of which a range is copied into this one by its next commit.
     var hasForeignBase = false
     /// The block in memory that the next bytes go to.
@@ -64,7 +75,8 @@ struct StagedContent: Sendable {
 
     /// Puts bytes into memory: over staged bytes in place where nobody reads them, else into the tail and then `fresh`.
     mutating func place(
-        _ bytes: UnsafeRawBufferPointer, at offset: Int64, fresh: StagingBlock?, limits: WritingLimits, limit: Int64
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, appended: Bool, fresh: StagingBlock?, limits: WritingLimits,
+        limit: Int64
     ) -> Placement {
         guard !bytes.isEmpty else { return .done }
         if let refusal = refusal(of: bytes.count, at: offset, limit: limit) { return .failed(refusal) }
@@ -96,12 +108,13 @@ struct StagedContent: Sendable {
             position = extent.end
         }
         add(bytes, from: position, to: range.upperBound, offset: offset, fresh: fresh)
-        wrote(range)
+        wrote(range, appended: appended)
         return .done
     }
 
-    /// Notes that bytes of `range` were written.
-    mutating func wrote(_ range: Range<Int64>) {
+    /// Notes that bytes of `range` were written; `appended`: at the end because it is the end.
+    mutating func wrote(_ range: Range<Int64>, appended: Bool) {
+        changes = appended && changes != .any ? .appends : .any
         stream.changed(range)
         if range.lowerBound == run.upperBound, !run.isEmpty {
             run = run.lowerBound..<range.upperBound
@@ -141,6 +154,7 @@ struct StagedContent: Sendable {
                 && map.hasUploadedBytes(in: slot.range.lowerBound..<size)
         }
         if isCutApart { return .needsUploadedBytes }
+        if size != map.size { changes = .any }
         map.truncate(to: size)
         stream.cut(to: size)
         if run.upperBound > size { run = run.lowerBound < size ? run.lowerBound..<size : 0..<0 }
@@ -155,6 +169,7 @@ struct StagedContent: Sendable {
         guard !range.isEmpty else { return .done }
         if map.hasUploadedBytes(in: range) { return .needsUploadedBytes }
         map.zero(range)
+        changes = .any
         stream.changed(range)
         return .done
     }
@@ -177,6 +192,7 @@ struct StagedContent: Sendable {
             hasForeignBase = true
         }
         map.write(target, .object(range.lowerBound))
+        changes = .any
         stream.changed(target)
         return true
     }
@@ -193,9 +209,34 @@ struct StagedContent: Sendable {
         map = map.settled(over: snapshot)
         base = version
         hasForeignBase = false
+        if isUnchanged { changes = .none }
         run = 0..<0
         stream.reset()
         unsettled = nil
         forgetTails()
+    }
+
+    /// Whether the content is its own base's, byte for byte.
+    private var isUnchanged: Bool { base.map { map.isUnchanged(fromBaseOf: $0.size) } ?? false }
+
+    /// Puts what was appended behind `version`, which somebody else has stored since, in place of the base. False, and nothing done,
+    /// where more was done than appending, where bytes are concerned that only an upload has, and during a commit.
+    mutating func moveAppends(behind version: ObjectVersion, limit: Int64) -> Bool {
+        let old = base?.size ?? 0
+        guard changes == .appends, !isCommitting, !isDiscarded, !hasForeignBase, map.size >= old,
+            !map.hasUploadedBytes(in: 0..<map.size), version.size + map.size - old <= limit
+        else { return false }
+        let appended = map.slice(old..<map.size)
+        map = ExtentMap(objectSize: version.size)
+        for extent in appended {
+            let start = version.size + extent.start - old
+            map.write(start..<start + extent.count, extent.source)
+        }
+        base = version
+        run = 0..<0
+        stream.reset()
+        unsettled = nil
+        forgetTails()
+        return true
     }
 }

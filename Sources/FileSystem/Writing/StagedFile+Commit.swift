@@ -220,7 +220,7 @@ extension StagedFile {
     }
 
     /// AbortMultipartUpload, as well as it goes, also in a cancelled task.
-    private func abort(_ upload: MultipartUpload) async {
+    func abort(_ upload: MultipartUpload) async {
         let store = store
         let logger = logger
         await Task {

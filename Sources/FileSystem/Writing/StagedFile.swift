@@ -90,6 +90,20 @@ final class StagedFile: Sendable {
         }
     }
 
+    /// How the content was changed since it was the base's.
+    var changes: StagedContent.Changes { state.withLock { $0.changes } }
+
+    /// Puts what was appended behind a version that somebody else has stored since the base. False, and nothing done, where more
+    /// was done than appending. An upload that was begun is aborted: one request.
+    func moveAppends(behind version: ObjectVersion) async -> Bool {
+        let (isMoved, session) = state.withLock { state in
+            let session = state.stream.session
+            return (state.moveAppends(behind: version, limit: store.features.maximumObjectSize), session)
+        }
+        if isMoved, let session { await abort(session.upload) }
+        return isMoved
+    }
+
     /// Whether parts are being sent, or have been, ahead of the commit. A rename then commits first.
     var isStreaming: Bool { state.withLock { $0.stream.session != nil || $0.stream.isBusy } }
 
@@ -234,7 +248,8 @@ final class StagedFile: Sendable {
         let features = store.features
         let (placement, jobs) = state.withLock { state in
             let placement = state.place(
-                bytes, at: offset ?? state.map.size, fresh: fresh, limits: limits, limit: features.maximumObjectSize)
+                bytes, at: offset ?? state.map.size, appended: offset == nil, fresh: fresh, limits: limits,
+                limit: features.maximumObjectSize)
             guard case .done = placement else { return (placement, [StreamingJob]()) }
             return (placement, self.jobs(&state, features))
         }
@@ -287,7 +302,7 @@ final class StagedFile: Sendable {
             let range = at..<at + Int64(bytes.count)
             if state.map.hasUploadedBytes(in: range) { return (nil, false, []) }
             state.map.write(range, .staged(block, offset: position))
-            state.wrote(range)
+            state.wrote(range, appended: offset == nil)
             return (nil, true, self.jobs(&state, features))
         }
         if let refusal { throw refusal }

@@ -1,5 +1,6 @@
 import ObjectStore
 import ObjectStoreTesting
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -54,6 +55,114 @@ import Testing
         bucket.store.insert("a", Array("theirs, and longer".utf8))
         await #expect(throws: Errno.staleNFSFileHandle) { try await mount.close(handle) }
         #expect(bucket.text("a") == "theirs, and longer")
+    }
+
+    /// Lines appended on two hosts are all kept, in whatever order the closes come, also to a file that neither has seen before.
+    @Test(arguments: [0, 5, 300], [64, 1 << 20]) func appendsOnTwoHostsAreAllKept(first size: Int, partSize: Int64)
+        async throws
+    {
+        let bucket = TestBucket()
+        let start = String(repeating: "s", count: size)
+        if size > 0 { bucket.store.insert("log", Array(start.utf8)) }
+        let mounts = (0..<3).map { _ in bucket.mount { $0.partSize = partSize } }
+        var handles: [HandleID] = []
+        for mount in mounts { handles.append(try await mount.open("log", [.writeOnly, .create, .append])) }
+        for round in 0..<3 {
+            for (index, mount) in mounts.enumerated() {
+                let line = "\(index).\(round) " + String(repeating: "x", count: 90) + "\n"
+                try await mount.write(handles[index], line)
+                // Some lines wait for the next one.
+                if (index + round) % 2 == 0 { try await mount.fileSystem.synchronize(handles[index]) }
+            }
+        }
+        for (index, mount) in mounts.enumerated() { try await mount.close(handles[index]) }
+        let text = try #require(bucket.text("log"))
+        #expect(text.hasPrefix(start))
+        let lines = text.dropFirst(size).split(separator: "\n").map { $0.prefix(3) }
+        #expect(lines.sorted() == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2", "2.0", "2.1", "2.2"], "\(lines)")
+        for index in 0..<3 {
+            let own = lines.filter { $0.hasPrefix("\(index)") }
+            #expect(own == own.sorted(), "one host's lines stay in order")
+        }
+        for mount in mounts {
+            bucket.clock.advance(seconds: 5)
+            #expect(try await mount.text("log") == text)
+        }
+        #expect(bucket.store.uploadsUnderWay.isEmpty)
+    }
+
+    /// What was written elsewhere than at the end does not go behind another version; nor is a removed file made anew.
+    @Test func onlyAppendsAreAppliedAgain() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("log", Array("start".utf8))
+        bucket.store.insert("other", Array("start".utf8))
+        let mount = bucket.mount()
+        let mixed = try await mount.open("log", [.readWrite, .append])
+        try await mount.write(mixed, "end")
+        let patching = try await mount.open("log", [.readWrite])
+        try await mount.write(patching, "S", at: 0)
+        bucket.store.insert("log", Array("theirs".utf8))
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.fileSystem.synchronize(mixed) }
+        #expect(bucket.text("log") == "theirs")
+
+        let removed = try await mount.open("other", [.writeOnly, .append])
+        try await mount.write(removed, "end")
+        bucket.store.remove("other")
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.fileSystem.synchronize(removed) }
+        #expect(bucket.text("other") == nil)
+    }
+
+    /// An answer that was asked for before this mount stored a file, and that comes after the kernel has forgotten it, is not believed.
+    @Test func anAnswerFromBeforeAStoreIsNotBelieved() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("old".utf8))
+        let (asked, mayAnswer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        let isFirst = Mutex(true)
+        let store = InterveningStore(
+            bucket.store,
+            after: { request in
+                guard request.operation == .head, request.key == "a",
+                    isFirst.withLock({ first in
+                        defer { first = false }; return first
+                    })
+                else { return }
+                bucket.clock.advance(seconds: 1)
+                asked.continuation.yield()
+                for await _ in mayAnswer.stream { break }
+            })
+        let mount = bucket.mount(through: store) { $0.attributeTimeout = 60 }
+        async let early = mount.stat("a").size
+        for await _ in asked.stream { break }
+        // Meanwhile the file is stored, under a name that nobody holds any more.
+        try await mount.put("b", "new, and longer")
+        try await mount.rename("b", to: "a")
+        mayAnswer.continuation.yield()
+        #expect(try await early == 15)
+        #expect(try await mount.stat("a").size == 15)
+        #expect(try await mount.text("a") == "new, and longer")
+    }
+
+    /// Whoever has made a lock file opens what its last holder has closed, however long attributes are believed.
+    @Test func aLockFileIsABarrier() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("counter", Array("9".utf8))
+        let mounts = (0..<2).map { _ in bucket.mount { $0.attributeTimeout = 3600 } }
+        for mount in mounts { #expect(try await mount.text("counter") == "9") }
+        for round in 10..<20 {
+            let mount = mounts[round % 2]
+            let lock = try await mount.open("lock", [.writeOnly, .create, .exclusive])
+            // As the kernel does: ESTALE makes it look the name up anew, once.
+            var text: String?
+            do throws(Errno) { text = try await mount.text("counter") } catch {
+                guard error == .staleNFSFileHandle else { throw error }
+                text = try await mount.text("counter")
+            }
+            #expect(text == "\(round - 1)")
+            try await mount.put("counter", "\(round)")
+            try await mount.close(lock)
+            try await mount.unlink("lock")
+        }
+        #expect(bucket.text("counter") == "19")
     }
 
     @Test func aFullReplacementIsLastWriterWins() async throws {
