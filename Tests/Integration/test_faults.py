@@ -108,6 +108,8 @@ class OwnStore:
         self.directory = directory
         url, process = harness.start_seaweedfs(run.tools, directory, run.processes.append)
         self.server = Server(run, "outage", url, process)
+        self.arguments = process.arguments
+        self.next = 0
 
     def stop(self, number):
         process = self.server.process
@@ -116,10 +118,20 @@ class OwnStore:
             process.send(signal.SIGKILL)
             process.wait(30)
 
-    def start(self):
-        old = self.server.process
-        process = Process(old.arguments, os.path.join(self.directory, "log"), cwd=self.directory)
+    def prepare_start(self):
+        """Starts a shell that will become the next server. Before the test opens files under `--on-outage wait`: a child closes copies of
+        its parent's descriptors when it begins another program, and would wait for the store that it is to be."""
+        self.next += 1
+        signal_path = os.path.join(self.directory, f"start-{self.next}")
+        waiting = f"while [ ! -e {signal_path} ]; do sleep 0.1; done; exec \"$@\""
+        process = Process(["sh", "-c", waiting, "sh", *self.arguments], os.path.join(self.directory, "log"), cwd=self.directory)
         self.run.processes.append(process)
+        self.prepared = signal_path, process
+
+    def start(self):
+        signal_path, process = self.prepared
+        with open(signal_path, "w"):
+            pass
         self.server.process = process
         harness._wait_for_s3(process, self.server.url)
 
@@ -132,10 +144,15 @@ def outage(run, policy, number):
     mount = run.mount(bucket, "--on-outage", policy, "--request-deadline", "5s", server=server)
     length = 60 if run.full else 12
     calm = 15 if run.full else 5
+    server.client().put_object(Bucket=bucket, Key="clean", Body=b"c" * 100_000)
+    store.prepare_start()
     loads = Loads(run, mount, 2 * calm + length + 10, run.seed)
-    # A file that needs no store: written, not stored yet. (After the programs' start, which closes a copy of the descriptor.)
+    # Files that need no store: one written and not stored yet, one stored and read. (After the programs' start, which closes
+    # copies of the descriptors.)
     held = os.open(mount.path("held"), os.O_RDWR | os.O_CREAT)
     os.write(held, b"h" * 100_000)
+    clean = os.open(mount.path("clean"), os.O_RDONLY)
+    expect_equal(os.pread(clean, 200_000, 0), b"c" * 100_000, "a stored file")
     time.sleep(calm)
     store.stop(number)
     # Asked all the while: what is in memory is given at once.
@@ -145,12 +162,15 @@ def outage(run, policy, number):
         os.posix_fadvise(held, 0, 0, os.POSIX_FADV_DONTNEED)
         began = time.monotonic()
         expect_equal(os.pread(held, 200_000, 0), b"h" * 100_000, "a file that is in memory")
+        # To its end, where the kernel asks how long the file is.
+        expect_equal(os.pread(clean, 200_000, 0), b"c" * 100_000, "a file that has been read")
         slowest = max(slowest, time.monotonic() - began)
         time.sleep(0.2)
     store.start()
     done, errors, longest = loads.finish(2 * calm + length + 120)
     expect(sum(done.values()) > 20, f"the programs came to nothing: {done} {errors}")
     os.close(held)
+    os.close(clean)
     log = mount.process.output(10_000_000)
     mount.unmount(seconds=120)
     expect_equal(server.read(bucket, "held"), b"h" * 100_000, "the file that waited")
