@@ -196,9 +196,26 @@ def test_outage_waited_for(run):
     expect_equal(dict(errors), {}, "errors of operations that should have waited")
 
 
+class Prepared:
+    """A program in a mount that runs `before` at once and `then` when it is told to: opening a file needs the store, too."""
+
+    def __init__(self, mount, before, then):
+        text = (
+            "import os, resource, sys, threading, time; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+            f"{before or 'pass'}; print('ready', flush=True); sys.stdin.readline(); {then}")
+        self.process = subprocess.Popen([sys.executable, "-c", text], cwd=mount.directory, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        expect_equal(self.process.stdout.readline(), b"ready\n", f"what a program says that is to run {before}")
+
+    def act(self):
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.flush()
+        return self.process
+
+
 def test_waiting_programs_can_be_killed(run):
-    """With `--on-outage wait` and no store, programs that wait in stat, read, close and unlink end when they are killed, and the
-    mount ends by signals, with a status that says what is not stored."""
+    """With `--on-outage wait` and no store, programs that wait in stat, read, close and unlink, and those that have written to
+    files that are still open, end when they are killed; the mount ends by a signal, with a status that says that not all is stored."""
     server = run.server()
     bucket = server.make_bucket("killed")
     client = server.client()
@@ -206,35 +223,92 @@ def test_waiting_programs_can_be_killed(run):
         client.put_object(Bucket=bucket, Key=name, Body=b"x" * 1_000_000)
     relay = FaultyRelay(run, server, run.seed)
     mount = run.mount(bucket, "--on-outage", "wait", "--request-deadline", "2s", "--drain-timeout", "3s", url=relay.url)
-    os.listdir(mount.directory)
+    written = "f = os.open('{0}', os.O_WRONLY | os.O_CREAT); os.write(f, b'x')"
+    programs = {
+        "stat": Prepared(mount, "", "os.stat('stat')"),
+        "read": Prepared(mount, "f = open('read', 'rb')", "f.read()"),
+        "unlink": Prepared(mount, "", "os.unlink('unlink')"),
+        "close": Prepared(mount, written.format("close"), "os.close(f)"),
+        "fsync": Prepared(mount, written.format("fsync"), "os.fsync(f)"),
+        "open": Prepared(mount, written.format("open"), "time.sleep(600)"),
+        "threads": Prepared(mount, written.format("threads"),
+                            "threading.Thread(target=time.sleep, args=(600,)).start(); time.sleep(600)"),
+        # Signals that dump core are taken from the process before it ends, so that the kernel interrupts nothing more.
+        "quit": Prepared(mount, written.format("quit"), "time.sleep(600)"),
+        "crash": Prepared(mount, written.format("crash"), "time.sleep(6); os.abort()"),
+    }
+    signals = {"open": signal.SIGTERM, "quit": signal.SIGQUIT}
     time.sleep(1.2)
     relay.is_isolated = True
-    programs = {
-        "stat": "import os; os.stat('stat')",
-        "read": "open('read', 'rb').read()",
-        "unlink": "import os; os.unlink('unlink')",
-        "close": "import os; f = os.open('close', os.O_WRONLY | os.O_CREAT); os.write(f, b'x'); os.close(f)",
-        "fsync": "import os; f = os.open('fsync', os.O_WRONLY | os.O_CREAT); os.write(f, b'x'); os.fsync(f)",
-    }
-    running = {name: subprocess.Popen([sys.executable, "-c", text], cwd=mount.directory, stderr=subprocess.DEVNULL)
-               for name, text in programs.items()}
+    running = {name: program.act() for name, program in programs.items()}
     try:
-        time.sleep(6)
+        time.sleep(5)
         for name, process in running.items():
             expect(process.poll() is None, f"{name} did not wait for the store")
         for name, process in running.items():
-            process.send_signal(signal.SIGKILL)
+            if name != "crash":
+                process.send_signal(signals.get(name, signal.SIGKILL))
         for name, process in running.items():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(15)
             expect(process.poll() is not None, f"{name} cannot be killed")
+        began = time.monotonic()
+        mount.process.send(signal.SIGTERM)
+        status = mount.process.wait(60)
+        run.note(f"ended with status {status} {time.monotonic() - began:.1f} s after SIGTERM, without a store")
+        expect_equal(status, 1, "the status of a mount that ends with files that are not stored")
     finally:
         relay.is_isolated = False
         for process in running.values():
             process.kill()
-    relay.is_isolated = True
-    began = time.monotonic()
-    mount.process.send(signal.SIGTERM)
-    status = mount.process.wait(60)
-    run.note(f"ended with status {status} {time.monotonic() - began:.1f} s after SIGTERM, without a store")
-    expect(status in (0, 1), f"the mount ended with {status}")
+
+
+def test_ways_out_of_a_wait(run):
+    """A program that exits with a written file open waits for the store as in close(2), deaf to signals. It ends when the mount is
+    told to end by two signals, when the mount is unmounted by force, and when the store is back."""
+    server = run.server()
+    bucket = server.make_bucket("waiting-exit")
+    relay = FaultyRelay(run, server, run.seed)
+
+    def end_by_signals(mount):
+        mount.process.send(signal.SIGTERM)
+        time.sleep(0.5)
+        mount.process.send(signal.SIGTERM)
+
+    def end_by_force(mount):
+        # Busy or not: what waits is ended first.
+        subprocess.run(["umount", "-f", mount.directory], capture_output=True, timeout=20)
+
+    def bring_the_store_back(mount):
+        relay.is_isolated = False
+
+    for name, way_out in (("signals", end_by_signals), ("force", end_by_force), ("back", bring_the_store_back)):
+        if name == "force" and os.geteuid() != 0:
+            continue
+        relay.is_isolated = False
+        mount = run.mount(bucket, "--on-outage", "wait", "--request-deadline", "2s", "--drain-timeout", "5m", url=relay.url)
+        program = Prepared(mount, f"f = os.open('{name}', os.O_WRONLY | os.O_CREAT); os.write(f, b'x')", "os._exit(0)")
+        relay.is_isolated = True
+        process = program.act()
+        try:
+            time.sleep(4)
+            expect(process.poll() is None, "a program that exits did not wait for the store")
+            process.kill()
+            time.sleep(0.5)
+            run.note(f"a program that waits in exit: SIGKILL {'does not end' if process.poll() is None else 'ends'} it")
+            way_out(mount)
+            began = time.monotonic()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            expect(process.poll() is not None, f"{name}: the program still waits")
+            run.note(f"{name}: the program ended {time.monotonic() - began:.1f} s later")
+        finally:
+            relay.is_isolated = False
+            process.kill()
+        if name == "back":
+            mount.unmount()
+            expect_equal(server.read(bucket, name), b"x", "what was stored when the store was back")
+        else:
+            # Its drain may store the file now, or was given up.
+            mount.process.send(signal.SIGTERM)
+            expect(mount.process.wait(60) is not None, f"{name}: the mount still runs")
