@@ -1,7 +1,4 @@
-import collections
 import contextlib
-import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -9,67 +6,9 @@ import sys
 import time
 
 import harness
-from fault_load import digest
+from fault_loads import Loads, summary
 from faulty_relay import FaultyRelay
-from harness import Process, Server, expect, expect_equal, wait_until
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAMS = 4
-
-
-class Loads:
-    """Four programs at work on a mount, and the check of what they have left."""
-
-    def __init__(self, run, mount, seconds, seed):
-        self.run = run
-        self.parts = []
-        for number in range(PROGRAMS):
-            directory = f"work{number}"
-            os.makedirs(mount.path(directory))
-            report = run.path("fault-load")
-            process = run.spawn([sys.executable, "-B", os.path.join(HERE, "fault_load.py"), mount.path(directory), report,
-                                 f"{seed}/{number}", str(seconds)], "fault-load")
-            self.parts.append((directory, report, process))
-
-    def finish(self, seconds):
-        """Waits for their ends, and fails if one has read what nobody wrote. Returns (operations, errors, the longest)."""
-        done, errors, longest = collections.Counter(), collections.Counter(), 0
-        self.reports = []
-        for directory, report, process in self.parts:
-            status = process.wait(seconds)
-            expect(status is not None, f"{directory}: a program hangs")
-            expect_equal(status, 0, f"{directory}: {process.output()}")
-            with open(report) as file:
-                found = json.load(file)
-            expect(not found["wrong"], f"{directory}: {found['wrong'][:3]}")
-            self.reports.append((directory, found["allowed"]))
-            done.update(found["done"])
-            errors.update(found["errors"])
-            longest = max(longest, found["longest"])
-        return done, errors, longest
-
-    def check_bucket(self, server, bucket):
-        """Every name of every program holds what it may hold, and there is no other. Returns how many names hold what was
-        acknowledged."""
-        certain = 0
-        for directory, allowed in self.reports:
-            present = {}
-            for key in server.keys(bucket, f"{directory}/"):
-                name = key.removeprefix(f"{directory}/")
-                if name:
-                    data = server.read(bucket, key)
-                    present[name] = digest(data)
-            for name, contents in allowed.items():
-                found = present.pop(name, "absent")
-                expect(found in contents, f"{directory}/{name} holds {found}, and not one of {contents}")
-                certain += len(contents) == 1 and contents[0] != "absent"
-            expect_equal(sorted(present), [], f"names in {directory} that nobody made")
-        return certain
-
-
-def summary(done, errors):
-    wrong = ", ".join(f"{name} {count}" for name, count in sorted(errors.items())) or "none"
-    return f"{sum(done.values())} operations acknowledged; errors: {wrong}"
+from harness import Process, Server, expect, expect_equal
 
 
 def test_bad_connections(run):
@@ -93,9 +32,10 @@ def test_bad_connections(run):
     with open(mount.path("after"), "w") as file:
         file.write("the mount lives")
     mount.unmount(seconds=120)
-    certain = loads.check_bucket(server, bucket)
+    found = loads.check_bucket(server, bucket)
     run.note(f"connections: {relay.met}")
-    run.note(f"{summary(done, errors)}; {certain} files checked, 0 lost; the longest operation {longest:.1f} s")
+    run.note(f"{summary(done, errors)}; {found}; the longest operation {longest:.1f} s")
+    found.expect_all()
 
 
 class OwnStore:
@@ -174,11 +114,12 @@ def outage(run, policy, number):
     log = mount.process.output(10_000_000)
     mount.unmount(seconds=120)
     expect_equal(server.read(bucket, "held"), b"h" * 100_000, "the file that waited")
-    certain = loads.check_bucket(server, bucket)
+    found = loads.check_bucket(server, bucket)
+    run.note(f"{policy}, {signal.Signals(number).name}: {summary(done, errors)}; {found}; the longest operation {longest:.1f} s; a read "
+             f"from memory meanwhile at most {slowest * 1000:.0f} ms")
+    found.expect_all()
     expect_equal(log.count("the store cannot be reached"), 1, "lines that say that the store is gone")
     expect_equal(log.count("the store answers again"), 1, "lines that say that it is back")
-    run.note(f"{policy}, {signal.Signals(number).name}: {summary(done, errors)}; {certain} files checked, 0 lost; the longest "
-             f"operation {longest:.1f} s; a read from memory meanwhile at most {slowest * 1000:.0f} ms")
     store.stop(signal.SIGKILL)
     return errors
 
@@ -270,20 +211,27 @@ def test_ways_out_of_a_wait(run):
     bucket = server.make_bucket("waiting-exit")
     relay = FaultyRelay(run, server, run.seed)
 
-    def end_by_signals(mount):
+    def end_by_signals(mount, process):
         mount.process.send(signal.SIGTERM)
         time.sleep(0.5)
         mount.process.send(signal.SIGTERM)
 
-    def end_by_force(mount):
+    def end_lazily(mount, process):
+        subprocess.run(["umount", "-l", mount.directory], capture_output=True, timeout=20)
+        time.sleep(1)
+        expect(process.poll() is None, "umount -l has ended the wait: SEMANTICS.md says otherwise")
+        end_by_signals(mount, process)
+
+    def end_by_force(mount, process):
         # Busy or not: what waits is ended first.
         subprocess.run(["umount", "-f", mount.directory], capture_output=True, timeout=20)
 
-    def bring_the_store_back(mount):
+    def bring_the_store_back(mount, process):
         relay.is_isolated = False
 
-    for name, way_out in (("signals", end_by_signals), ("force", end_by_force), ("back", bring_the_store_back)):
-        if name == "force" and os.geteuid() != 0:
+    ways = {"signals": end_by_signals, "lazy": end_lazily, "force": end_by_force, "back": bring_the_store_back}
+    for name, way_out in ways.items():
+        if name in ("lazy", "force") and os.geteuid() != 0:
             continue
         relay.is_isolated = False
         mount = run.mount(bucket, "--on-outage", "wait", "--request-deadline", "2s", "--drain-timeout", "5m", url=relay.url)
@@ -296,7 +244,7 @@ def test_ways_out_of_a_wait(run):
             process.kill()
             time.sleep(0.5)
             run.note(f"a program that waits in exit: SIGKILL {'does not end' if process.poll() is None else 'ends'} it")
-            way_out(mount)
+            way_out(mount, process)
             began = time.monotonic()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
