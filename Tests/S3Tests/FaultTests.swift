@@ -406,6 +406,48 @@ import Testing
         #expect((#expect(throws: StoreError.self) { try result.get() })?.kind == .cancelled)
     }
 
+    @Test("the time for a store's own work is not waited for where there is no store", arguments: ["copy", "put"])
+    func patienceWithoutAStore(_ operation: String) async {
+        let port = freePorts(1)[0]
+        var configuration = S3Configuration(
+            endpoint: "http://127.0.0.1:\(port)", region: "r", bucket: "bucket", addressing: .path)
+        configuration.retryBaseDelay = .milliseconds(5)
+        configuration.retryMaxDelay = .milliseconds(20)
+        configuration.maxAttempts = .max
+        configuration.requestDeadline = .milliseconds(300)
+        configuration.minimumThroughput = 1
+        let store = S3Store(
+            configuration: configuration, credentials: StaticCredentials(nil), logger: Logger(label: "test"))
+        defer { store.shutdown() }
+        let began = ContinuousClock.now
+        let thrown = await error {
+            if operation == "copy" {
+                _ = try await store.copy(CopyRequest(source: "a", destination: "b"))
+            } else {
+                _ = try await store.put("k", body: ArrayBody(patterned(1000)), metadata: ObjectMetadata(), if: .none)
+            }
+        }
+        #expect(thrown?.kind == .unreachable)
+        // Else it would have been ten minutes, and as many seconds as the body has bytes: not a matter of how fast this is.
+        #expect(ContinuousClock.now - began < .seconds(120))
+    }
+
+    @Test("a store that works on a copy for longer than the deadline is waited for") func longWork() async throws {
+        let server = ScriptedServer { number, _ in
+            number == 0
+                ? [.pause(milliseconds: 900), .close]
+                : [
+                    .pause(milliseconds: 900),
+                    .send(answer("200 OK", [], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")),
+                ]
+        }
+        defer { server.stop() }
+        let store = store(server) { $0.requestDeadline = .milliseconds(500) }
+        defer { store.shutdown() }
+        #expect(try await store.copy(CopyRequest(source: "a", destination: "b")).etag == ETag("e"))
+        #expect(server.requests.count == 2)
+    }
+
     @Test("a listing whose next page is the page itself is an error, not an endless one") func endlessListing() async {
         let server = ScriptedServer { _, _ in
             [
