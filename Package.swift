@@ -54,7 +54,7 @@ let package = Package(
             name: "FileSystem", dependencies: ["ObjectStore", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .target(
-            name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
+            name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .executableTarget(
             name: "pail", dependencies: ["ObjectStore", "S3", "FileSystem", "Mount", arguments, system, logging],
