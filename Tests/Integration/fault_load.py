@@ -128,7 +128,7 @@ class Load:
                 data = file.read()
         except OSError as error:
             if not self.failed("read", error) and error.errno == errno.ENOENT:
-                self.wrong.append(f"{name} is not there")
+                self.wrong.append(f"{name} is not there ({self.moment}, then {self.gate.look()})")
             return
         finally:
             self.longest = max(self.longest, time.monotonic() - began)
