@@ -11,6 +11,9 @@ import Testing
             endpoint: "http://127.0.0.1:\(server.port)", region: "us-east-1", bucket: "bucket", addressing: .path)
         configuration.retryBaseDelay = .milliseconds(5)
         configuration.retryMaxDelay = .milliseconds(20)
+        // On a machine with much to do, a minute goes by between two lines of a test.
+        configuration.requestDeadline = .seconds(3600)
+        configuration.attemptTimeout = .seconds(3600)
         change(&configuration)
         let credentials = Credentials(accessKeyID: "AKIA", secretAccessKey: "secret")
         return S3Store(
@@ -419,7 +422,6 @@ import Testing
         let store = S3Store(
             configuration: configuration, credentials: StaticCredentials(nil), logger: Logger(label: "test"))
         defer { store.shutdown() }
-        let began = ContinuousClock.now
         let thrown = await error {
             if operation == "copy" {
                 _ = try await store.copy(CopyRequest(source: "a", destination: "b"))
@@ -427,25 +429,23 @@ import Testing
                 _ = try await store.put("k", body: ArrayBody(patterned(1000)), metadata: ObjectMetadata(), if: .none)
             }
         }
-        #expect(thrown?.kind == .unreachable)
-        // Else it would have been ten minutes, and as many seconds as the body has bytes: not a matter of how fast this is.
-        #expect(ContinuousClock.now - began < .seconds(120))
+        #expect(thrown?.kind == .unreachable || thrown?.kind == .timedOut)
+        // Some thirty. In ten minutes, or as many seconds as the body has bytes, it would be tens of thousands.
+        #expect(store.statistics.retries < 3000)
     }
 
     @Test("a store that works on a copy for longer than the deadline is waited for") func longWork() async throws {
-        let server = ScriptedServer { number, _ in
-            number == 0
-                ? [.pause(milliseconds: 900), .close]
-                : [
-                    .pause(milliseconds: 900),
-                    .send(answer("200 OK", [], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")),
-                ]
+        let server = ScriptedServer { _, _ in
+            [
+                .pause(milliseconds: 3000),
+                .send(answer("200 OK", [], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")),
+            ]
         }
         defer { server.stop() }
-        let store = store(server) { $0.requestDeadline = .milliseconds(500) }
+        let store = store(server) { $0.requestDeadline = .seconds(2) }
         defer { store.shutdown() }
         #expect(try await store.copy(CopyRequest(source: "a", destination: "b")).etag == ETag("e"))
-        #expect(server.requests.count == 2)
+        #expect(server.requests.count == 1)
     }
 
     @Test("a listing whose next page is the page itself is an error, not an endless one") func endlessListing() async {
