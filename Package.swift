@@ -61,7 +61,7 @@ let package = Package(
             name: "FileSystem", dependencies: ["ObjectStore", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .target(
-            name: "Mount", dependencies: ["FileSystem", "CFuse", system, logging, collections],
+            name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .executableTarget(
             name: "pail", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Mount", arguments, system, logging],

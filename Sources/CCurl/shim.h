@@ -1,7 +1,11 @@
 // libcurl as Swift can see it: the variadic calls need one typed wrapper each.
 #pragma once
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 typedef size_t (*pail_curl_data_function)(char *data, size_t size, size_t count, void *context);
 typedef int (*pail_curl_seek_function)(void *context, curl_off_t offset, int origin);
@@ -38,6 +42,21 @@ static inline CURLcode pail_curl_set_seek_function(CURL *handle, pail_curl_seek_
 
 static inline CURLcode pail_curl_set_prereq_function(CURL *handle, pail_curl_prereq_function function) {
     return curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, function);
+}
+
+// Sockets of the handle end when the peer acknowledges nothing for so long: TCP_USER_TIMEOUT, see tcp(7). A kernel that does
+// not take it leaves the socket as it is.
+static inline int pail_curl_set_user_timeout(void *milliseconds, curl_socket_t socket, curlsocktype purpose) {
+    unsigned int timeout = (unsigned int)(uintptr_t)milliseconds;
+    (void)purpose;
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    return CURL_SOCKOPT_OK;
+}
+
+static inline CURLcode pail_curl_set_socket_timeout(CURL *handle, long milliseconds) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, pail_curl_set_user_timeout);
+    if (code != CURLE_OK) return code;
+    return curl_easy_setopt(handle, CURLOPT_SOCKOPTDATA, (void *)(uintptr_t)milliseconds);
 }
 
 static inline CURLcode pail_curl_get_long(CURL *handle, CURLINFO info, long *value) {

@@ -6,10 +6,14 @@
 #include <sys/types.h>
 
 extern int fallocate64(int fd, int mode, int64_t offset, int64_t length);
+extern int memfd_create(const char *name, unsigned int flags);
 
 // fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE: gives a range of a file back to the disk.
 static inline int pail_punch_hole(int fd, int64_t offset, int64_t length) {
     return fallocate64(fd, 0x02 | 0x01, offset, length);
 }
+
+// memfd_create(2) with MFD_CLOEXEC: a file in memory.
+static inline int pail_memory_file(const char *name) { return memfd_create(name, 1); }
 
 #endif

@@ -61,8 +61,11 @@ public struct DocumentMutation: Sendable {
             document = Array(document[..<place] + other[Int.random(in: 0...other.count, using: &random)...])
         default:
             let many = Int.random(in: 1...2000, using: &random)
-            document.insert(
-                contentsOf: [[UInt8]](repeating: words.randomElement(using: &random)!, count: many).joined(), at: place)
+            let word = words.randomElement(using: &random)!
+            var repeated: [UInt8] = []
+            repeated.reserveCapacity(many * word.count)
+            for _ in 0..<many { repeated.append(contentsOf: word) }
+            document.insert(contentsOf: repeated, at: place)
         }
     }
 }

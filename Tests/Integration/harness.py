@@ -26,6 +26,8 @@ ACCESS_KEY = "pail-test-key"
 SECRET_KEY = "pail-test-secret"
 REGION = "us-east-1"
 MIB = 1 << 20
+# FUSE_SUPER_MAGIC of Linux's magic.h, as stat(1) prints it.
+FUSE_KIND = "65735546"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -361,7 +363,9 @@ class Mount:
                     + self.process.output())
             if not is_mounted(self.directory):
                 return False
-            return subprocess.run(["stat", "-f", "-c", "%T", self.directory], capture_output=True, timeout=20).returncode == 0
+            # By its kind: a dead mount that is in the table may be gone by now, and the directory below it answers as well.
+            done = subprocess.run(["stat", "-f", "-c", "%t", self.directory], capture_output=True, text=True, timeout=20)
+            return done.returncode == 0 and done.stdout.strip() == FUSE_KIND
         wait_until(answers, seconds, f"the mount of {self.bucket}")
 
     def path(self, *names):

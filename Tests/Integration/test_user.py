@@ -156,4 +156,6 @@ def mount_as_user(run, server, bucket):
     if not allowed:
         done = pail(*mount, "-o", "allow_other")
         expect(done.returncode == 4 and "mounting on" in done.stderr, f"pail mount -o allow_other by a user: {done}")
+        # The reason is fusermount3's, which alone knows it.
+        expect_equal(done.stderr.count("user_allow_other"), 1, f"the reason in {done.stderr!r}")
         expect(not is_mounted(directory), "mounted although it was refused")

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Mount
@@ -83,6 +84,43 @@ import Testing
         #expect(parse("pos:\t0\n") == nil)
         #expect(parse("ino:\t\n") == nil)
         #expect(parse("ino:\t99999999999999999999\n") == nil)
+    }
+}
+
+@Suite struct EndingProcessTests {
+    /// A line as of a program whose name holds what it may hold, with these flags and this exit status.
+    private func line(flags: UInt64, status: UInt64) -> [UInt8] {
+        let fields = ["S", "1", "2", "3", "0", "-1", "\(flags)"] + [String](repeating: "0", count: 42) + ["\(status)"]
+        return Array("123 (a ) R 4 (b) \(fields.joined(separator: " "))\n".utf8)
+    }
+
+    @Test func whoIsKilledAndWhoExits() {
+        #expect(EndingProcess.isKilled(stat: line(flags: 0x40_0104, status: 9)))
+        #expect(EndingProcess.isKilled(stat: line(flags: 0x4, status: 15 | 0x80)))
+        // It exits by itself, well or with status 1.
+        #expect(!EndingProcess.isKilled(stat: line(flags: 0x40_0104, status: 0)))
+        #expect(!EndingProcess.isKilled(stat: line(flags: 0x4, status: 1 << 8)))
+        // It lives.
+        #expect(!EndingProcess.isKilled(stat: line(flags: 0x40_0100, status: 0)))
+    }
+
+    @Test func whatIsNoSuchLineIsNobody() {
+        for text in ["", "1", "1 (a)", "1 (a) S 1 2 3 0 -1 4 0", "no line at all"] {
+            #expect(!EndingProcess.isKilled(stat: Array(text.utf8)))
+        }
+        #expect(!EndingProcess.isKilled(pid: 0))
+        #expect(!EndingProcess.isKilled(pid: getpid()))
+    }
+}
+
+@Suite struct StandardErrorCaptureTests {
+    @Test func aChildsWordsAreKept() {
+        let (value, lines) = StandardErrorCapture.run(linesOf: "fusermount3: ") { () -> Int32 in
+            system("echo 'fusermount3: no, because' >&2; echo \"another's line\" >&2")
+        }
+        #expect(value == 0)
+        #expect(lines == ["no, because"])
+        #expect(StandardErrorCapture.run(linesOf: "fusermount3: ") { 7 }.lines.isEmpty)
     }
 }
 

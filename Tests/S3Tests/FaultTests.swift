@@ -11,6 +11,9 @@ import Testing
             endpoint: "http://127.0.0.1:\(server.port)", region: "us-east-1", bucket: "bucket", addressing: .path)
         configuration.retryBaseDelay = .milliseconds(5)
         configuration.retryMaxDelay = .milliseconds(20)
+        // On a machine with much to do, a minute goes by between two lines of a test.
+        configuration.requestDeadline = .seconds(3600)
+        configuration.attemptTimeout = .seconds(3600)
         change(&configuration)
         let credentials = Credentials(accessKeyID: "AKIA", secretAccessKey: "secret")
         return S3Store(
@@ -404,6 +407,45 @@ import Testing
         task.cancel()
         let result = await task.result
         #expect((#expect(throws: StoreError.self) { try result.get() })?.kind == .cancelled)
+    }
+
+    @Test("the time for a store's own work is not waited for where there is no store", arguments: ["copy", "put"])
+    func patienceWithoutAStore(_ operation: String) async {
+        let port = freePorts(1)[0]
+        var configuration = S3Configuration(
+            endpoint: "http://127.0.0.1:\(port)", region: "r", bucket: "bucket", addressing: .path)
+        configuration.retryBaseDelay = .milliseconds(5)
+        configuration.retryMaxDelay = .milliseconds(20)
+        configuration.maxAttempts = .max
+        configuration.requestDeadline = .milliseconds(300)
+        configuration.minimumThroughput = 1
+        let store = S3Store(
+            configuration: configuration, credentials: StaticCredentials(nil), logger: Logger(label: "test"))
+        defer { store.shutdown() }
+        let thrown = await error {
+            if operation == "copy" {
+                _ = try await store.copy(CopyRequest(source: "a", destination: "b"))
+            } else {
+                _ = try await store.put("k", body: ArrayBody(patterned(1000)), metadata: ObjectMetadata(), if: .none)
+            }
+        }
+        #expect(thrown?.kind == .unreachable || thrown?.kind == .timedOut)
+        // Some thirty. In ten minutes, or as many seconds as the body has bytes, it would be tens of thousands.
+        #expect(store.statistics.retries < 3000)
+    }
+
+    @Test("a store that works on a copy for longer than the deadline is waited for") func longWork() async throws {
+        let server = ScriptedServer { _, _ in
+            [
+                .pause(milliseconds: 3000),
+                .send(answer("200 OK", [], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")),
+            ]
+        }
+        defer { server.stop() }
+        let store = store(server) { $0.requestDeadline = .seconds(2) }
+        defer { store.shutdown() }
+        #expect(try await store.copy(CopyRequest(source: "a", destination: "b")).etag == ETag("e"))
+        #expect(server.requests.count == 1)
     }
 
     @Test("a listing whose next page is the page itself is an error, not an endless one") func endlessListing() async {

@@ -4,15 +4,15 @@ public import SystemPackage
 
 /// `GETATTR`.
 ///
-/// Requests: none where the attributes are known freshly or are local; else one HEAD (a directory without a marker: HEAD and
-/// LIST at once).
+/// Requests: none where the attributes are known freshly or are local, and none for a read through a handle that has read from
+/// its file before; else one HEAD (a directory without a marker: HEAD and LIST at once).
 extension BucketFileSystem {
     /// Answers from memory.
     public func attributesNow(of node: NodeID, handle: HandleID?) -> Result<(FileAttributes, lifetime: Double), Errno>?
     {
         guard let inode = namespace.withLock({ $0[node]?.inode }) else { return .failure(.staleNFSFileHandle) }
-        guard isFresh(inode) else { return nil }
-        return .success(reply(inode))
+        if isFresh(inode) { return .success(reply(inode)) }
+        return replyPinned(inode, to: handle).map { .success($0) }
     }
 
     /// Answers by asking the store.
@@ -21,6 +21,18 @@ extension BucketFileSystem {
         let inode = try inode(node)
         try await refresh(inode)
         return reply(inode)
+    }
+
+    /// What the kernel is told for a handle that keeps to its version: nil where the store is to be asked.
+    ///
+    /// The kernel names a handle where a read(2) goes to the end of the file or an lseek(2) starts there, not for fstat(2). What
+    /// has been read of a version binds the handle to it, so the size of that version is the answer, whatever the bucket holds
+    /// by now and whether the store answers at all. It holds for this one question: a stat(2) after it asks the store.
+    private func replyPinned(_ inode: Inode, to handle: HandleID?) -> (FileAttributes, lifetime: Double)? {
+        guard let handle, let file = handles.withLock({ $0.file(handle) }), file.inode === inode,
+            inode.state.withLock({ $0.hasServedReads && $0.isComplete })
+        else { return nil }
+        return (reply(inode).0, lifetime: 0)
     }
 
     /// Whether an inode's attributes may be answered as they are.

@@ -27,11 +27,15 @@ final class Session: Sendable {
             let raw = pail_fuse_session_new(
                 &arguments, &operations, Unmanaged.passUnretained(dispatcher).toOpaque())
         else { throw .session(FuseLog.takeLast() ?? "libfuse gives no reason") }
-        guard fuse_session_mount(raw, mountPoint) == 0 else {
-            let failure = Errno.last
-            fuse_session_destroy(raw)
-            throw .refused(mountPoint, reason: FuseLog.takeLast() ?? "\(failure)")
+        // libfuse starts fusermount3 where this user may not mount, and fusermount3 alone knows what speaks against it.
+        let (failure, words) = StandardErrorCapture.run(linesOf: "fusermount3: ") { () -> Errno? in
+            fuse_session_mount(raw, mountPoint) == 0 ? nil : .last
         }
+        if let failure {
+            fuse_session_destroy(raw)
+            throw .refused(mountPoint, reason: words.last ?? FuseLog.takeLast() ?? "\(failure)")
+        }
+        for line in words { logger.warning("fusermount3: \(line)") }
         self.raw = raw
     }
 

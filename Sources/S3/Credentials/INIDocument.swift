@@ -61,6 +61,8 @@ public struct INIDocument: Sendable, Equatable {
 private struct INIReader {
     let file: String
     var sections: [INIDocument.Section] = []
+    /// Where each section is, by the bytes of its name.
+    private var places: [[UInt8]: Int] = [:]
     /// The section that the next property goes to.
     private var current: Int?
     /// The indentation of the last property that is not nested; nil before a section's first.
@@ -76,7 +78,7 @@ private struct INIReader {
             throw ConfigurationError(file: file, line: number, "this line is not UTF-8 text")
         }
         if let indentation, let current, depth > indentation {
-            try extend(&sections[current].properties, with: content, text, number: number)
+            try Self.extend(&sections[current].properties, with: content, text, number: number, of: file)
         } else if first == UInt8(ascii: "[") {
             try beginSection(content, number: number)
         } else {
@@ -84,7 +86,8 @@ private struct INIReader {
                 throw ConfigurationError(
                     file: file, line: number, "a section such as [default] must come before the first setting")
             }
-            sections[current].properties.append(try property(content, number: number))
+            let property = try Self.property(content, number: number, of: file)
+            sections[current].properties.append(property)
             indentation = depth
         }
     }
@@ -97,32 +100,37 @@ private struct INIReader {
         guard rest.isEmpty || rest.first == UInt8(ascii: "#") || rest.first == UInt8(ascii: ";") else {
             throw ConfigurationError(file: file, line: number, "nothing but a comment may follow the section's name")
         }
-        let name = String(decoding: content[(content.startIndex + 1)..<end].trimmingBlanks(), as: UTF8.self)
+        let name = Array(content[(content.startIndex + 1)..<end].trimmingBlanks())
         guard !name.isEmpty else {
             throw ConfigurationError(file: file, line: number, "the section has no name")
         }
-        if let known = sections.firstIndex(where: { $0.name == name }) {
+        if let known = places[name] {
             current = known
         } else {
-            sections.append(INIDocument.Section(name: name, line: number))
-            current = sections.count - 1
+            places[name] = sections.count
+            current = sections.count
+            sections.append(INIDocument.Section(name: String(decoding: name, as: UTF8.self), line: number))
         }
         indentation = nil
     }
 
-    private func extend(
-        _ properties: inout [INIDocument.Property], with content: ArraySlice<UInt8>, _ text: String, number: Int
+    /// No method of the reader: that would hold a second reference to the properties, and each line would copy them all.
+    private static func extend(
+        _ properties: inout [INIDocument.Property], with content: ArraySlice<UInt8>, _ text: String, number: Int,
+        of file: String
     ) throws(ConfigurationError) {
         let last = properties.count - 1
         if properties[last].value.isEmpty {
-            properties[last].nested.append(try property(content, number: number))
+            let nested = try property(content, number: number, of: file)
+            properties[last].nested.append(nested)
         } else {
             properties[last].value += "\n" + text
         }
     }
 
-    private func property(_ content: ArraySlice<UInt8>, number: Int) throws(ConfigurationError) -> INIDocument.Property
-    {
+    private static func property(
+        _ content: ArraySlice<UInt8>, number: Int, of file: String
+    ) throws(ConfigurationError) -> INIDocument.Property {
         guard let equals = content.firstIndex(of: UInt8(ascii: "=")) else {
             throw ConfigurationError(file: file, line: number, "\"name = value\" expected, and there is no \"=\"")
         }

@@ -14,6 +14,7 @@ final class EasyHandle {
     private var linesCapacity: Int
     private var nodes: UnsafeMutablePointer<curl_slist>
     private var nodesCapacity: Int
+    private let connectTimeoutMilliseconds: Int
     private var receiveBuffer = 0
     private var sendBuffer = 0
 
@@ -25,10 +26,15 @@ final class EasyHandle {
     private static let smallSendBuffer = 64 << 10
     private static let largeSendBuffer = 1 << 20
 
+    /// After so long without a byte the peer is asked whether it is still there, and again so often, see tcp(7).
+    private static let keepAliveIdleSeconds = 15
+    private static let keepAliveIntervalSeconds = 5
+
     /// A handle with everything set that does not change; nil when memory is short.
     init?(options: HTTPEngine.Options, share: UnsafeMutableRawPointer?) {
         guard let raw = curl_easy_init() else { return nil }
         self.raw = raw
+        connectTimeoutMilliseconds = options.connectTimeoutMilliseconds
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         linesCapacity = 4096
@@ -47,7 +53,11 @@ final class EasyHandle {
         _ = pail_curl_set_long(raw, CURLOPT_TCP_KEEPALIVE, 1)
         _ = pail_curl_set_string(raw, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = pail_curl_set_long(raw, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-        _ = pail_curl_set_long(raw, CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeoutMilliseconds)
+        // A host that has vanished while it works on a request answers no probe and acknowledges nothing: the connection
+        // then ends by itself, which no limit for answers would do before ten minutes for a copy inside the store.
+        _ = pail_curl_set_long(raw, CURLOPT_TCP_KEEPIDLE, Self.keepAliveIdleSeconds)
+        _ = pail_curl_set_long(raw, CURLOPT_TCP_KEEPINTVL, Self.keepAliveIntervalSeconds)
+        _ = pail_curl_set_socket_timeout(raw, options.silenceMilliseconds)
         _ = pail_curl_set_string(raw, CURLOPT_USERAGENT, options.userAgent)
         if let caFile = options.caFile { _ = pail_curl_set_string(raw, CURLOPT_CAINFO, caFile) }
         if !options.verifyTLS {
@@ -132,6 +142,8 @@ final class EasyHandle {
         }
         check(pail_curl_set_headers(raw, headerList(request.headers)))
         check(pail_curl_set_long(raw, CURLOPT_TIMEOUT_MS, timeoutMilliseconds))
+        let connectLimit = request.connectTimeout.map { min(connectTimeoutMilliseconds, max(1, $0.milliseconds)) }
+        check(pail_curl_set_long(raw, CURLOPT_CONNECTTIMEOUT_MS, connectLimit ?? connectTimeoutMilliseconds))
         check(pail_curl_set_long(raw, CURLOPT_LOW_SPEED_LIMIT, request.stallSeconds > 0 ? 1 : 0))
         check(pail_curl_set_long(raw, CURLOPT_LOW_SPEED_TIME, request.stallSeconds))
         setBuffers(receiving: request.expectedLength, sending: request.body?.length ?? 0)

@@ -23,6 +23,8 @@ final class HTTPEngine: Sendable {
     struct Options: Sendable {
         var maxConnections = 128
         var connectTimeoutMilliseconds = 10_000
+        /// A peer that acknowledges nothing for so long is gone (`TCP_USER_TIMEOUT`, see tcp(7)).
+        var silenceMilliseconds = 30_000
         var userAgent = "pail"
         var caFile: String?
         var verifyTLS = true

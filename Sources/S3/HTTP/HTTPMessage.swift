@@ -24,6 +24,8 @@ struct HTTPRequest: Sendable {
     var collectLimit = 64 << 10
     /// The longest that the attempt may take, the wait in line included.
     var timeout: Duration
+    /// The longest that making a connection may take, where that is less than the engine's own limit.
+    var connectTimeout: Duration?
     /// Seconds without a byte after which the attempt is ended; 0 for no such limit.
     var stallSeconds = 30
     /// How many bytes of body are to come, about: sizes the receive buffer.

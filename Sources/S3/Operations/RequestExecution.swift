@@ -37,7 +37,7 @@ extension S3Store {
         }
         var policy = retryPolicy
         if let maxAttempts { policy.maxAttempts = min(maxAttempts, policy.maxAttempts) }
-        var deadline = ContinuousClock.now + totalTime(request.pace)
+        var time = requestTime(request.pace)
         var history = RetryPolicy.History()
         var corrections = Corrections()
         var random = SystemRandomNumberGenerator()
@@ -47,11 +47,14 @@ extension S3Store {
             let now = ContinuousClock.now
             let credentials = try await currentCredentials(request)
             let place = location.withLock { $0 }
-            let wire = try wireRequest(
+            var wire = try wireRequest(
                 request, credentials: credentials, place: place,
-                timeout: attemptTime(request.pace, left: deadline - now))
+                timeout: attemptTime(request.pace, left: time.left(at: now)))
+            wire.connectTimeout = max(.milliseconds(1), time.leftToRetry(at: now))
             let outcome = await engine.perform(wire)
             count(request.operation, outcome)
+            time.attemptEnded(
+                began: now, now: .now, wasTaken: Self.wasTaken(request.pace, outcome), idle: idleTime(wire, outcome))
             noteReachability(outcome)
             let failure: RetryPolicy.Failure
             var error: StoreError
@@ -104,7 +107,7 @@ extension S3Store {
             }
             error.isAmbiguous = isAmbiguous
             if error.kind == .cancelled || Task.isCancelled { throw fail(cancelled(request, isAmbiguous)) }
-            switch policy.decide(failure, history: &history, left: deadline - .now, using: &random) {
+            switch policy.decide(failure, history: &history, left: time.leftToRetry(at: .now), using: &random) {
             case .giveUp:
                 guard maxAttempts == nil, configuration.onOutage == .wait, RetryPolicy.isOutage(failure) else {
                     throw fail(error)
@@ -113,7 +116,7 @@ extension S3Store {
                 counters.withLock { $0.retries += 1 }
                 logger.debug("waiting for the store: \(error)")
                 do { try await Task.sleep(for: Self.outagePause) } catch { throw fail(cancelled(request, isAmbiguous)) }
-                deadline = ContinuousClock.now + totalTime(request.pace)
+                time = requestTime(request.pace)
                 history = RetryPolicy.History()
                 request = try make()
             case .retry(let delay):
@@ -160,13 +163,30 @@ extension S3Store {
         }
     }
 
-    private func totalTime(_ pace: S3Request.Pace) -> Duration {
+    private func requestTime(_ pace: S3Request.Pace) -> RequestTime {
+        let total: Duration =
+            switch pace {
+            case .metadata: configuration.requestDeadline
+            case .transfer(let length):
+                configuration.requestDeadline + .seconds(length / max(1, configuration.minimumThroughput))
+            case .serverSide: configuration.copyDeadline
+            }
+        return RequestTime(patience: configuration.requestDeadline, total: total, now: .now)
+    }
+
+    /// Whether the store had the request, so that the attempt's time was its work and not a wait for a store.
+    private static func wasTaken(_ pace: S3Request.Pace, _ outcome: HTTPOutcome) -> Bool {
         switch pace {
-        case .metadata: configuration.requestDeadline
-        case .transfer(let length):
-            configuration.requestDeadline + .seconds(length / max(1, configuration.minimumThroughput))
-        case .serverSide: configuration.copyDeadline
+        case .metadata: false
+        case .transfer: outcome.bytesSent > 0 || outcome.bytesReceived > 0
+        case .serverSide: outcome.timesSent > 0
         }
+    }
+
+    /// How long nothing came or went at the end of an attempt: the stall limit, where that may have ended it.
+    private func idleTime(_ wire: HTTPRequest, _ outcome: HTTPOutcome) -> Duration {
+        guard case .failure(let problem) = outcome.result, problem.kind == .timedOut else { return .zero }
+        return .seconds(wire.stallSeconds)
     }
 
     private func attemptTime(_ pace: S3Request.Pace, left: Duration) -> Duration {
@@ -381,7 +401,9 @@ extension S3Store {
         var wire = HTTPRequest(
             method: request.method, url: url, headers: Self.headerBlock(fields, authorization: authorization),
             body: request.body, receiver: request.receiver, collectLimit: request.collectLimit, timeout: timeout)
-        wire.stallSeconds = Int(max(1, configuration.stallLimit.components.seconds))
+        // Who waits for no store longer than so waits for no byte of one either.
+        let stallLimit = min(configuration.stallLimit, configuration.requestDeadline)
+        wire.stallSeconds = Int(max(1, stallLimit.components.seconds))
         switch request.pace {
         case .metadata: wire.expectedLength = Int64(request.collectLimit > 64 << 10 ? request.collectLimit : 0)
         case .transfer(let length): wire.expectedLength = request.receiver == nil ? 0 : length
