@@ -1,3 +1,4 @@
+internal import Logging
 internal import ObjectStore
 import Synchronization
 public import SystemPackage
@@ -67,6 +68,10 @@ extension BucketFileSystem {
             result = try await staged.commit(
                 key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
         } catch {
+            if error.kind == .notFound, staged.base != nil {
+                logger.warning("close: \(error): the object that the changes rest on was removed")
+                throw Errno.staleNFSFileHandle
+            }
             guard error.kind == .preconditionFailed, try await moveAppends(of: inode, staged, key: key) else {
                 throw error
             }
