@@ -104,7 +104,7 @@ extension WriteBackStore {
         logger.error(
             """
             "\(intent.key)" was changed elsewhere before this machine's version of it was uploaded: the version elsewhere \
-            stays, and this machine's is kept as number \(id) of the journal (\(error))
+            stays, and this machine's is kept; "pail recover \(journal.directory.path) \(id) FILE" writes it to a file (\(error))
             """)
         for follower in result.dropped {
             logger.warning("\"\(follower.key)\" is not deleted: its copy \"\(intent.key)\" could not be made")
@@ -148,7 +148,8 @@ extension WriteBackStore {
         }
         wakeWaiters()
         pump()
-        let full = isTransient ? options.transientDelay(attempt) : options.permanentDelay
+        var full = isTransient ? options.transientDelay(attempt) : options.permanentDelay
+        if state.withLock({ $0.awaiting > 0 }) { full = min(full, options.awaitedDelay) }
         let delay = full * Double.random(in: 0.5...1)
         let id = intent.id
         let timer = Task { [weak self] in
