@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import LocalState
 import Logging
+import ObjectStore
 
 /// `pail recover PLACE [ID FILE] [--drop]`
 struct RecoverCommand: AsyncParsableCommand {

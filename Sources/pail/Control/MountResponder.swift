@@ -2,6 +2,7 @@ import FileSystem
 import Glibc
 import LocalState
 import Mount
+import ObjectStore
 import S3
 import Synchronization
 
