@@ -128,6 +128,11 @@ public final class WriteBackStore: ObjectStore {
                 continue
             }
             intent.isDamaged = intent.pieces.contents.contains { shelf.entry($0)?.isDamaged ?? true }
+            if intent.isDamaged {
+                logger.error(
+                    "\"\(intent.key)\" is not all on this machine's disk any more: it cannot be read or uploaded until it is written anew"
+                )
+            }
             found.append(intent)
         }
         // Which contents a row names that cannot be read, nobody knows: all stay.
