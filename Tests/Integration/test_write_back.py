@@ -169,3 +169,42 @@ def test_two_write_back_mounts_of_one_state(run):
     for each in [*strict, mount]:
         each.unmount()
     shutil.rmtree(other)
+
+
+def test_write_back_conflict(run):
+    """What two hosts have made of one file: the store's version stays, this machine's is kept, named by `pail status`, written to a file by `pail
+    recover` (of the mount, and of the directory without a mount) and forgotten by `--drop`."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back-conflict")
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    _prepare(mount)
+    with open(mount.path("d", "config"), "r+b") as file:
+        expect_equal(file.read(), b"old", "the file before")
+        store = _Stopped(run, server)
+        file.write(b" and mine")
+    mount.process.send(signal.SIGKILL)
+    mount.process.wait(10)
+    store.resume()
+    server.client().put_object(Bucket=bucket, Key="d/config", Body=b"theirs")
+    again = Mount(run, server, bucket, mount.options, None, mount.directory, mount.state)
+    wait_until(lambda: _pending(run, again)["kept"], 30, "the conflict")
+    with open(again.path("d", "config"), "rb") as file:
+        expect_equal(file.read(), b"theirs", "the file as it shows")
+    kept = _pending(run, again)["kept"]
+    expect_equal([(item["key"], item["bytes"]) for item in kept], [("d/config", 12)], "what is kept")
+    number = str(kept[0]["id"])
+    directory = json.loads(_pail(run, "status", "--json", again.directory).stdout)["journal"]
+    listed = _pail(run, "recover", again.directory)
+    expect(listed.returncode == 0 and listed.stdout.startswith(f"{number}  d/config  "), f"the list: {listed}")
+    again.unmount()
+    recovered = run.path("recovered")
+    done = _pail(run, "recover", directory, number, recovered)
+    expect_equal((done.returncode, done.stderr), (0, ""), "pail recover")
+    with open(recovered, "rb") as file:
+        expect_equal(file.read(), b"old and mine", "what is recovered")
+    done = _pail(run, "recover", directory, number, recovered)
+    expect(done.returncode == 1 and "exists" in done.stderr, f"a file that is there is not overwritten: {done}")
+    expect_equal(_pail(run, "recover", directory, number, "--drop").returncode, 0, "forgetting")
+    expect_equal(_pail(run, "recover", directory).stdout, "", "what is kept in the end")

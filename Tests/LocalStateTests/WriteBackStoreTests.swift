@@ -218,6 +218,96 @@ import Testing
         await store.close()
     }
 
+    /// Until nothing is on its way.
+    private func rest(_ store: WriteBackStore) async {
+        _ = await store.wait(
+            until: { table in table.intents.keys.allSatisfy { table.schedule.phase($0) == .resting } }, within: nil)
+    }
+
+    @Test func anUploadWhoseLookFailsMayHaveBeenMade() async throws {
+        // The PUT is made, its repetition refused, and the HEAD that would tell why fails.
+        let faulty = FaultyStore(
+            memory, [.init(.duplicated, on: .put), .init(.before(.serverError), on: .head)])
+        let journal = try scratch.journal()
+        defer { journal.close() }
+        var options = options()
+        options.transientDelay = { _ in .seconds(1000) }
+        let store = WriteBackStore(faulty, journal: journal, options: options)
+        let old = memory.insert("a", Array("old".utf8))
+        let one = try await store.put("a", body: body("one"), metadata: .init(), if: .matches(old))
+        await rest(store)
+        #expect(memory.content(of: "a") == Array("one".utf8))
+        _ = try await store.put("a", body: body("two"), metadata: .init(), if: .matches(try #require(one.etag)))
+        try await store.settle()
+        #expect(memory.content(of: "a") == Array("two".utf8))
+        #expect(journal.kept == [])
+        await store.close()
+    }
+
+    @Test func attributesSetAfterACopyWhoseAnswerWasLostAreNoConflict() async throws {
+        let upload = try await memory.createUpload("a", metadata: .init())
+        let bytes = [UInt8](repeating: 7, count: 1 << 16)
+        let part = try await memory.uploadPart(upload, number: 1, body: ArrayBody(bytes))
+        // In parts: a copy of it onto itself has another ETag.
+        let old = try await memory.completeUpload(upload, parts: [part], if: .none).etag
+        let faulty = FaultyStore(memory, [.init(.after(.timedOut), on: .copy)])
+        let journal = try scratch.journal()
+        defer { journal.close() }
+        var options = options()
+        options.transientDelay = { _ in .seconds(1000) }
+        let store = WriteBackStore(faulty, journal: journal, options: options)
+        let first = try await store.copy(
+            CopyRequest(
+                source: "a", sourceMatches: old, destination: "a", metadata: .replace(.init(user: ["mode": "1"]))))
+        await rest(store)
+        _ = try await store.copy(
+            CopyRequest(
+                source: "a", sourceMatches: first.etag, destination: "a", metadata: .replace(.init(user: ["mode": "2"]))
+            ))
+        try await store.settle()
+        #expect(memory.info(of: "a")?.metadata.user == ["mode": "2"])
+        #expect(memory.content(of: "a") == bytes)
+        #expect(journal.kept == [])
+        await store.close()
+    }
+
+    @Test(arguments: [false, true]) func aLockFileWhoseAnswerWasLostIsDeletedOnlyIfItIsOnesOwn(isMade: Bool)
+        async throws
+    {
+        let fault: Fault = isMade ? .after(.timedOut) : .late
+        let faulty = FaultyStore(memory, [.init(fault, on: .put, key: "d/lock")])
+        let journal = try scratch.journal()
+        defer { journal.close() }
+        var options = options()
+        options.transientDelay = { _ in .seconds(1000) }
+        let store = WriteBackStore(faulty, journal: journal, options: options)
+        _ = try await store.put("d/", body: body(""), metadata: .init(), if: .absent)
+        _ = try await store.put("d/lock", body: body("mine"), metadata: .init(), if: .absent)
+        await rest(store)
+        if !isMade { memory.insert("d/lock", Array("theirs".utf8)) }
+        try await store.delete("d/lock", if: .none)
+        await #expect(throws: StoreError.self) { try await store.head("d/lock") }
+        try await store.settle()
+        #expect(memory.allKeys == (isMade ? ["d/"] : ["d/", "d/lock"]))
+        if !isMade { #expect(memory.content(of: "d/lock") == Array("theirs".utf8)) }
+        await store.close()
+    }
+
+    @Test func whoeverWaitsMeetsNoLongRest() async throws {
+        let faulty = FaultyStore(memory, [.init(.before(.unreachable), on: .put, times: 5)])
+        let journal = try scratch.journal()
+        defer { journal.close() }
+        var options = options()
+        options.transientDelay = { _ in .seconds(1000) }
+        options.awaitedDelay = .milliseconds(1)
+        let store = WriteBackStore(faulty, journal: journal, options: options)
+        _ = try await store.put("a", body: body("one"), metadata: .init(), if: .none)
+        try await store.settle()
+        #expect(memory.content(of: "a") == Array("one".utf8))
+        #expect(faulty.injected.count == 5)
+        await store.close()
+    }
+
     @Test(arguments: [Fault.after(.timedOut), .duplicated, .before(.serverError)])
     func anAnswerThatIsLostIsNoConflict(fault: Fault) async throws {
         let faulty = FaultyStore(memory, [.init(fault, on: .put), .init(fault, on: .copy), .init(fault, on: .delete)])

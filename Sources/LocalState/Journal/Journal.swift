@@ -123,6 +123,12 @@ public final class Journal: Sendable {
             findings.append(Finding(description: "content \(id) of the journal is gone from the disk or cut short"))
         }
         for record in loaded.kept.values { shelf.retain(record.pieces.contents) }
+        // From the start on, whoever takes them: a kept content that is dropped may share its bytes with an intent.
+        for row in loaded.intents {
+            if let intent = Intent(id: row.id, key: row.key, decoding: row.record) {
+                shelf.retain(intent.pieces.contents)
+            }
+        }
         state = Mutex(loaded)
         self.findings = findings
         for finding in findings { logger.error("\(finding)") }

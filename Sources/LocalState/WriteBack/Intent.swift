@@ -45,11 +45,13 @@ struct Intent: Sendable {
 
     var size: Int64 { pieces.length }
 
-    /// It may be in the bucket already, under a condition that then does not hold any more.
+    /// It may be in the bucket already, and so have ended what it needs: its condition, or the version of its own key that
+    /// it is made from. Only the same intent, carried out once more, can tell; nothing else may take its place.
     var isUncertain: Bool {
+        guard mayHaveRun else { return false }
         switch base {
-        case .none, .presumedAbsent: false
-        case .absent, .version, .after: mayHaveRun
+        case .none, .presumedAbsent: return footprint.reads.contains(key)
+        case .absent, .version, .after: return true
         }
     }
 

@@ -31,24 +31,36 @@ struct IntentRun {
         do throws(StoreError) {
             switch intent.kind {
             case .delete:
+                // It takes back what was to be made where nothing was: whatever is there is somebody else's.
+                if intent.base == .absent { return .done(nil) }
                 try await base.delete(intent.key, if: precondition)
                 return .done(nil)
             case .put, .copy:
                 let stored = if let source = intent.copySource { try await copy(source) } else { try await send() }
                 if let etag = stored.etag { return .done(etag) }
-                return .done(try await base.head(intent.key).etag)
             }
         } catch {
             guard error.kind == .preconditionFailed || error.kind == .notFound else { throw error }
-            return try await explained(error)
+            return try await look { () throws(StoreError) in try await explained(error) }
+        }
+        return try await look { () throws(StoreError) in .done(try await base.head(intent.key).etag) }
+    }
+
+    /// A look at the bucket after a mutation that has taken effect, or may have: where the look fails, that is still so.
+    private func look(_ body: () async throws(StoreError) -> Outcome) async throws(StoreError) -> Outcome {
+        do throws(StoreError) {
+            return try await body()
+        } catch {
+            var error = error
+            error.isAmbiguous = true
+            throw error
         }
     }
 
     private var precondition: Precondition {
         switch intent.base {
         case .none, .presumedAbsent, .after: .none
-        // A delete has no such condition: it takes back what was made under it.
-        case .absent: intent.kind == .delete ? .none : .absent
+        case .absent: .absent
         case .version(let etag): .matches(etag)
         }
     }

@@ -165,6 +165,9 @@ struct PendingTable: Sendable {
         return draft
     }
 
+    /// The row was not written after all.
+    mutating func notWritten(_ id: Int64) { recording[id]?.isWritten = false }
+
     /// The row is durable: the mutation shows. Returns the intent whose place it took.
     mutating func apply(_ placement: Placement) -> Intent? {
         switch placement {

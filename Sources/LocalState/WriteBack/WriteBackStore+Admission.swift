@@ -67,8 +67,14 @@ extension WriteBackStore {
         switch placement {
         case .append(let id), .replace(let id, _):
             guard let row = state.withLock({ $0.table.write(id) }) else { return }
-            for content in staged { try ContentShelf.insert(content, into: database) }
-            try row.insert(into: database)
+            do throws(LocalStateError) {
+                for content in staged { try ContentShelf.insert(content, into: database) }
+                try row.insert(into: database)
+            } catch {
+                // The row is as it was: who writes it anew in this transaction must not put the draft there.
+                state.withLock { $0.table.notWritten(id) }
+                throw error
+            }
         case .vanish(let id):
             try Intent.delete(id, from: database)
         }

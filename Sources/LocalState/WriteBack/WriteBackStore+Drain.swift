@@ -45,15 +45,16 @@ extension WriteBackStore {
     }
 
     private func done(_ intent: Intent, _ etag: ETag?) async {
-        let (changed, hasDependents): ([Int64], Bool) = state.withLock { state in
-            let hasDependents = !state.table.schedule.dependents(intent.id).isEmpty || !state.waiters.isEmpty
+        // What follows it in the bucket can wait a moment for company; a transaction for each upload would take the disk from the
+        // programs that wait for theirs.
+        let (changed, isAwaited): ([Int64], Bool) = state.withLock { state in
             state.finished += 1
             state.finishedBytes += intent.size
-            return (state.table.uploaded(intent.id, as: etag), hasDependents)
+            return (state.table.uploaded(intent.id, as: etag), !state.waiters.isEmpty)
         }
         wakeWaiters()
         // The contents go after the row: a row must never name a content that is gone.
-        await settle(intent.id, isRelaxed: !hasDependents, releasing: intent.pieces.contents) {
+        await settle(intent.id, isRelaxed: !isAwaited, releasing: intent.pieces.contents) {
             [self] database throws(LocalStateError) in
             try Intent.delete(intent.id, from: database)
             try rewrite(changed, in: database)
@@ -104,7 +105,7 @@ extension WriteBackStore {
         logger.error(
             """
             "\(intent.key)" was changed elsewhere before this machine's version of it was uploaded: the version elsewhere \
-            stays, and this machine's is kept as number \(id) of the journal (\(error))
+            stays, and this machine's is kept; "pail recover \(journal.directory.path) \(id) FILE" writes it to a file (\(error))
             """)
         for follower in result.dropped {
             logger.warning("\"\(follower.key)\" is not deleted: its copy \"\(intent.key)\" could not be made")
@@ -148,7 +149,8 @@ extension WriteBackStore {
         }
         wakeWaiters()
         pump()
-        let full = isTransient ? options.transientDelay(attempt) : options.permanentDelay
+        var full = isTransient ? options.transientDelay(attempt) : options.permanentDelay
+        if state.withLock({ $0.awaiting > 0 }) { full = min(full, options.awaitedDelay) }
         let delay = full * Double.random(in: 0.5...1)
         let id = intent.id
         let timer = Task { [weak self] in

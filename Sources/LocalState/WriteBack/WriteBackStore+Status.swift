@@ -87,7 +87,8 @@ extension WriteBackStore {
 
     /// Waits until all changes of keys below `prefix` that are pending now are in the bucket, or kept; empty for all.
     ///
-    /// Later changes are not waited for, except those that take the place of one that is.
+    /// Later changes are not waited for, except those that take the place of one that is. What fails meanwhile is tried again
+    /// after ``Options/awaitedDelay`` at most.
     /// - Throws: `cancelled` with the task.
     public func settle(prefix: String = "") async throws(StoreError) {
         let wanted = state.withLock { state in
@@ -97,6 +98,8 @@ extension WriteBackStore {
                 }.map(\.id) + state.table.schedule.unsettled.filter { state.table.intents[$0] == nil })
         }
         if wanted.isEmpty { return }
+        state.withLock { $0.awaiting += 1 }
+        defer { state.withLock { $0.awaiting -= 1 } }
         hurry(wanted)
         guard await wait(until: { table in wanted.allSatisfy { table.schedule.phase($0) == nil } }, within: nil) else {
             throw StoreError(.cancelled, operation: "Settle", key: ObjectKey(prefix))
@@ -116,7 +119,11 @@ extension WriteBackStore {
     @discardableResult
     public func close(draining deadline: Duration? = nil) async -> Int {
         if let deadline {
-            hurry(state.withLock { Set($0.table.intents.keys) })
+            hurry(
+                state.withLock { state in
+                    state.awaiting += 1
+                    return Set(state.table.intents.keys)
+                })
             _ = await wait(until: { $0.isEmpty }, within: deadline)
         }
         let (tasks, waiters, left) = state.withLock { state in

@@ -48,6 +48,8 @@ public final class WriteBackStore: ObjectStore {
         public var transientDelay: @Sendable (Int) -> Duration = { .milliseconds(min(60_000, 500 << min($0 - 1, 7))) }
         /// How long to wait after a failure that will hardly pass by itself.
         public var permanentDelay = Duration.seconds(120)
+        /// The most of either while somebody waits for the uploads (``WriteBackStore/settle(prefix:)``, or the end).
+        public var awaitedDelay = Duration.seconds(2)
 
         /// What suits a mount.
         public init() {}
@@ -63,6 +65,8 @@ public final class WriteBackStore: ObjectStore {
         var waiters:
             [Int64: (isDone: @Sendable (borrowing PendingTable) -> Bool, done: CheckedContinuation<Bool, Never>)] = [:]
         var lastWaiter: Int64 = 0
+        /// How many wait for uploads to end: failures are then tried again soon.
+        var awaiting = 0
         var finished = 0
         var finishedBytes: Int64 = 0
         var isClosed = false
@@ -112,20 +116,27 @@ public final class WriteBackStore: ObjectStore {
 
     private func recover() {
         var found: [Intent] = []
+        var isReadable = true
         for row in journal.state.withLock({ state in
             defer { state.intents = [] }
             return state.intents
         }) {
             guard var intent = Intent(id: row.id, key: row.key, decoding: row.record) else {
+                isReadable = false
                 logger.error(
                     "the journal's intent \(row.id) for \"\(row.key)\" cannot be read; it stays in the journal")
                 continue
             }
-            shelf.retain(intent.pieces.contents)
             intent.isDamaged = intent.pieces.contents.contains { shelf.entry($0)?.isDamaged ?? true }
+            if intent.isDamaged {
+                logger.error(
+                    "\"\(intent.key)\" is not all on this machine's disk any more: it cannot be read or uploaded until it is written anew"
+                )
+            }
             found.append(intent)
         }
-        shelf.sweep()
+        // Which contents a row names that cannot be read, nobody knows: all stay.
+        if isReadable { shelf.sweep() }
         if !found.isEmpty { logger.notice("\(found.count) changes of an earlier mount are uploaded now") }
         let loaded = found
         state.withLock { $0.table.load(loaded) }

@@ -1,6 +1,8 @@
 import FileSystem
 import Glibc
+import LocalState
 import Mount
+import ObjectStore
 import S3
 import Synchronization
 
@@ -27,7 +29,7 @@ struct MountResponder: ControlServer.Responder {
                 total: statistics.totalRequests, byOperation: statistics.requests, retries: statistics.retries,
                 failures: statistics.failures, bytesSent: statistics.bytesSent,
                 bytesReceived: statistics.bytesReceived),
-            pending: await backlog.pending())
+            pending: await backlog.pending(), journal: backlog.journal.directory.path)
     }
 
     func pending() async -> MountStatus.Pending { await backlog.pending() }
@@ -45,6 +47,8 @@ struct MountResponder: ControlServer.Responder {
 protocol Backlog: Sendable {
     /// `strict` or `write-back`.
     var mode: String { get }
+    /// What this machine keeps, in either mode.
+    var journal: Journal { get }
     /// What waits.
     func pending() async -> MountStatus.Pending
     /// Waits until all that waits below a path of the mount is in the bucket; a sentence where something cannot be stored.
@@ -53,8 +57,9 @@ protocol Backlog: Sendable {
 
 /// Strict mode: what is answered is stored.
 struct NoBacklog: Backlog {
+    let journal: Journal
     var mode: String { "strict" }
-    func pending() async -> MountStatus.Pending { .init() }
+    func pending() async -> MountStatus.Pending { .init(kept: .of(journal)) }
     func settle(below path: String) async -> String? { nil }
 }
 
@@ -63,5 +68,12 @@ extension Duration {
     var inSeconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
+
+extension [MountStatus.Pending.Kept] {
+    /// What a journal keeps, the first hundred.
+    static func of(_ journal: Journal) -> Self {
+        journal.kept.prefix(100).map { .init(id: $0.id, key: $0.key.string, bytes: $0.size, reason: $0.reason) }
     }
 }

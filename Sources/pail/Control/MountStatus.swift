@@ -19,6 +19,8 @@ struct MountStatus: Codable, Sendable, Equatable {
 
         /// Content that could not be stored and is kept on this machine.
         struct Kept: Codable, Sendable, Equatable {
+            /// What `pail recover` knows it by; missing where an older mount tells it.
+            var id: Int64?
             var key: String
             var bytes: Int64
             /// Why it was not stored.
@@ -68,4 +70,6 @@ struct MountStatus: Codable, Sendable, Equatable {
     var residentMemory: Int
     var requests: Requests
     var pending: Pending
+    /// The directory of the mount's journal; missing where an older mount tells it.
+    var journal: String?
 }

@@ -40,10 +40,11 @@ struct StatusTable {
         }
         if pending.changes > 20 { lines.append("  … and \(pending.changes - 20) more") }
         if !pending.kept.isEmpty {
-            lines.append("kept on this machine, not in the bucket:")
+            lines.append("kept on this machine, not in the bucket (pail recover writes it to a file):")
             for kept in pending.kept {
                 lines.append(
-                    "  \(Printable.line(kept.key))  \(ByteText.short(kept.bytes))  \(Printable.line(kept.reason))")
+                    "  \(kept.id.map { "\($0)  " } ?? "")\(Printable.line(kept.key))  \(ByteText.short(kept.bytes))  \(Printable.line(kept.reason))"
+                )
             }
         }
         return lines

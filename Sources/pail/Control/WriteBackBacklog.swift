@@ -12,6 +12,7 @@ struct WriteBackBacklog: Backlog {
     private static let patience = Duration.seconds(60)
 
     var mode: String { "write-back" }
+    var journal: Journal { store.journal }
 
     func pending() async -> MountStatus.Pending {
         let summary = store.pending(limit: 100)
@@ -22,7 +23,7 @@ struct WriteBackBacklog: Backlog {
                     kind: $0.kind.rawValue, key: $0.key.string, bytes: $0.bytes, age: Double($0.age),
                     attempts: $0.attempts, lastError: $0.lastError)
             },
-            kept: summary.kept.prefix(100).map { .init(key: $0.key.string, bytes: $0.size, reason: $0.reason) })
+            kept: .of(journal))
     }
 
     func settle(below path: String) async -> String? {
@@ -42,7 +43,7 @@ struct WriteBackBacklog: Backlog {
         guard let first = kept.first else { return nil }
         return
             "\(kept.count) files were changed elsewhere meanwhile and are kept on this machine, the first \"\(first.key)\"; see "
-            + "pail status"
+            + "pail recover"
     }
 
     /// Returns once nothing has moved for a while and every change that is left has failed; never where the task is cancelled first.

@@ -57,7 +57,7 @@ struct StoreStack: Sendable {
             below = store
         } else {
             writeBack = nil
-            backlog = NoBacklog()
+            backlog = NoBacklog(journal: local.journal)
         }
         store = RecordingStore(
             below, journal: local.journal, temporaryPrefix: plan.request.source.prefix + ".pail/unlinked/",

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Times Pail in write-back mode on one SeaweedFS behind a link of 20 ms round trip, and counts what it syncs.
+
+    Benchmarks/compare/write_back.py [--pail PATH] [--tools DIR] [--rounds N] [--count-syncs]
+
+Each round is a fresh mount: 200 new files of 4 KiB, an untar of 560 files, both followed by `pail sync`, and the rename of a fresh
+file of 256 MiB. Beside them, fdatasync's own time on the state directory's disk in the same round. Prints medians. With
+`--count-syncs` the mount runs under strace(1), which slows it: the numbers are then those of the calls, not of the clock.
+"""
+
+import argparse
+import io
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "Tests", "Integration")]
+
+from servers import Link, SeaweedFS  # noqa: E402
+from subjects import Mount, environment, pail  # noqa: E402
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--tools", metavar="DIR", default=os.environ.get("PAIL_TOOLS"), help="the folder of weed")
+    parser.add_argument("--pail", metavar="PATH", default=os.path.join(ROOT, ".build", "release", "pail"))
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--round-trip", type=float, default=20, metavar="MS")
+    parser.add_argument("--count-syncs", action="store_true", help="count fsync and fdatasync, by strace")
+    return parser.parse_args()
+
+
+def tree():
+    """A tar of 40 directories with 14 files each, from 100 bytes to 30 KB."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for directory in range(40):
+            entry = tarfile.TarInfo(f"tree/{directory:02}")
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+            for file in range(14):
+                size = 100 + (directory * 14 + file) * 7919 % 30_000
+                entry = tarfile.TarInfo(f"tree/{directory:02}/{file:02}")
+                entry.size, entry.mode, entry.mtime = size, 0o644, 1_700_000_000
+                archive.addfile(entry, io.BytesIO(os.urandom(size)))
+    return buffer.getvalue()
+
+
+def seconds(function):
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
+
+
+def fdatasync(directory):
+    """Median of 50 appends of 8 KiB, each synced."""
+    path = os.path.join(directory, "sync-probe")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    times = []
+    for _ in range(50):
+        os.write(descriptor, bytes(8192))
+        times.append(seconds(lambda: os.fdatasync(descriptor)))
+    os.close(descriptor)
+    os.unlink(path)
+    return statistics.median(times)
+
+
+class Syncs:
+    """The mount's calls so far, where they are counted."""
+
+    def __init__(self, path):
+        self.path = path
+        self.last = 0
+
+    def since(self):
+        if not self.path:
+            return None
+        time.sleep(0.5)
+        with open(self.path, errors="replace") as file:
+            count = len(re.findall(r"^\d+ .*\b(?:fsync|fdatasync)\(", file.read(), re.M))
+        new, self.last = count - self.last, count
+        return new
+
+
+def measure(arguments, url, directory, archive):
+    command = pail(arguments.pail, ["--write-back"])
+    trace = os.path.join(directory, "trace") if arguments.count_syncs else None
+    if trace:
+        plain = command
+        command = lambda *parts: ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace, *plain(*parts)]  # noqa: E731
+    mount = Mount(command, url, directory)
+    syncs = Syncs(trace)
+    result = {}
+
+    def sync():
+        subprocess.run([arguments.pail, "sync", mount.path], check=True, env=environment(directory), stdout=subprocess.DEVNULL)
+
+    def create():
+        for number in range(200):
+            with open(f"{mount.path}/new/{number}", "wb", buffering=0) as file:
+                file.write(bytes(4096))
+
+    def untar():
+        subprocess.run(["tar", "-xf", archive, "-C", f"{mount.path}/new"], check=True)
+
+    try:
+        result["fdatasync"] = fdatasync(directory)
+        # The first directory of a mount asks the store.
+        os.mkdir(f"{mount.path}/new")
+        syncs.since()
+        files = seconds(create)
+        result["200 new files"], result["syncs of 200 files"] = files, syncs.since()
+        after = seconds(sync)
+        syncs.since()
+        tree_time = seconds(untar)
+        result["untar of 560 files"], result["syncs of untar"] = tree_time, syncs.since()
+        result["both with pail sync"] = files + after + tree_time + seconds(sync)
+        with open(f"{mount.path}/new/large", "wb") as file:
+            for _ in range(256):
+                file.write(os.urandom(1 << 20))
+        syncs.since()
+        result["rename of fresh 256 MiB"] = seconds(lambda: os.rename(f"{mount.path}/new/large", f"{mount.path}/new/renamed"))
+        result["syncs of rename"] = syncs.since()
+    finally:
+        mount.unmount()
+    return result
+
+
+def main():
+    arguments = parse()
+    directory = tempfile.mkdtemp(prefix="pail-write-back-")
+    closing = []
+    try:
+        archive = os.path.join(directory, "tree.tar")
+        with open(archive, "wb") as file:
+            file.write(tree())
+        server = SeaweedFS(arguments.tools, directory)
+        closing.append(server)
+        link = Link(directory, server.port, arguments.round_trip)
+        closing.append(link)
+        rounds = []
+        for _ in range(arguments.rounds):
+            rounds.append(measure(arguments, f"http://127.0.0.1:{link.port}", directory, archive))
+            server.client.delete_all("")
+        for name in rounds[0]:
+            values = [entry[name] for entry in rounds if entry[name] is not None]
+            if not values:
+                continue
+            if name.startswith("syncs"):
+                print(f"{name:28} {statistics.median(values):8.0f}")
+            else:
+                print(f"{name:28} {1000 * statistics.median(values):8.1f} ms   ({' '.join(f'{1000 * v:.1f}' for v in values)})")
+    finally:
+        for part in reversed(closing):
+            part.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
