@@ -117,25 +117,28 @@ import Testing
         let bucket = TestBucket()
         bucket.store.insert("a", Array("old".utf8))
         let (asked, mayAnswer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
-        let isFirst = Mutex(true)
+        let isArmed = Mutex(false)
         let store = InterveningStore(
             bucket.store,
             after: { request in
-                guard request.operation == .head, request.key == "a",
-                    isFirst.withLock({ first in
-                        defer { first = false }; return first
-                    })
-                else { return }
+                let isThis = isArmed.withLock { armed in
+                    defer { if request.operation == .head { armed = false } }
+                    return armed && request.operation == .head
+                }
+                guard isThis else { return }
                 bucket.clock.advance(seconds: 1)
                 asked.continuation.yield()
                 for await _ in mayAnswer.stream { break }
             })
-        let mount = bucket.mount(through: store) { $0.attributeTimeout = 60 }
+        let mount = bucket.mount(through: store) { $0.attributeTimeout = 3 }
+        let handle = try await mount.open("a", [.readWrite])
+        bucket.clock.advance(seconds: 5)
+        isArmed.withLock { $0 = true }
         async let early = mount.stat("a").size
         for await _ in asked.stream { break }
-        // Meanwhile the file is stored, under a name that nobody holds any more.
-        try await mount.put("b", "new, and longer")
-        try await mount.rename("b", to: "a")
+        // Meanwhile the file is stored and closed, and nobody holds it any more.
+        try await mount.write(handle, "new, and longer", at: 0)
+        try await mount.close(handle)
         mayAnswer.continuation.yield()
         #expect(try await early == 15)
         #expect(try await mount.stat("a").size == 15)
