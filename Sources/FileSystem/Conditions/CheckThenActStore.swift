@@ -1,4 +1,4 @@
-internal import ObjectStore
+package import ObjectStore
 
 /// Keeps the conditions of mutations where the store does not: looks first, then acts.
 ///
@@ -13,28 +13,31 @@ internal import ObjectStore
 /// is tried again without a new look: its repetition would find its own object.
 ///
 /// Limits: GET needs nothing, because readers compare the ETag of the answer.
-struct CheckThenActStore: ObjectStore {
+package struct CheckThenActStore: ObjectStore {
     /// The store inside.
     let base: any ObjectStore
 
-    var name: String { base.name }
-    var features: StoreFeatures { base.features }
+    /// Sees to the conditions that `base` says it ignores.
+    package init(base: any ObjectStore) { self.base = base }
+
+    package var name: String { base.name }
+    package var features: StoreFeatures { base.features }
 
     // MARK: Mutations with conditions
 
-    func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
+    package func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
         let sent = try await settle(precondition, of: key, isHonoured: \.conditionalWrites, "PutObject")
         return try await base.put(key, body: body, metadata: metadata, if: sent)
     }
 
-    func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
+    package func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
         let sent = try await settle(precondition, of: key, isHonoured: \.conditionalDeletes, "DeleteObject")
         try await base.delete(key, if: sent)
     }
 
-    func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
+    package func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
         var request = request
         request.sourceMatches = try await settle(source: request.sourceMatches, of: request.source, "CopyObject")
         request.precondition = try await settle(
@@ -42,14 +45,14 @@ struct CheckThenActStore: ObjectStore {
         return try await base.copy(request)
     }
 
-    func copyPart(
+    package func copyPart(
         _ upload: MultipartUpload, number: Int, from source: ObjectKey, range: Range<Int64>, ifMatch: ETag?
     ) async throws(StoreError) -> UploadedPart {
         let sent = try await settle(source: ifMatch, of: source, "UploadPartCopy")
         return try await base.copyPart(upload, number: number, from: source, range: range, ifMatch: sent)
     }
 
-    func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
+    package func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
         let sent = try await settle(
@@ -90,32 +93,32 @@ struct CheckThenActStore: ObjectStore {
 
     // MARK: All else goes through
 
-    func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
+    package func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
 
     @discardableResult
-    func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
+    package func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
         async throws(StoreError) -> ObjectInfo
     {
         try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
     }
 
-    func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
+    package func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
 
-    func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
+    package func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
 
-    func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
+    package func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
         try await base.createUpload(key, metadata: metadata)
     }
 
-    func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
+    package func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
         async throws(StoreError) -> UploadedPart
     {
         try await base.uploadPart(upload, number: number, body: body)
     }
 
-    func abortUpload(_ upload: MultipartUpload) async throws(StoreError) { try await base.abortUpload(upload) }
+    package func abortUpload(_ upload: MultipartUpload) async throws(StoreError) { try await base.abortUpload(upload) }
 
-    func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
+    package func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
         try await base.listUploads(prefix: prefix, after: after)
     }
 }

@@ -1,8 +1,8 @@
-internal import ObjectStore
+package import ObjectStore
 
 extension ObjectStore {
     /// HEAD, where 404 is an answer: nil. One request.
-    func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
+    package func headOrNil(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
         do {
             return try await head(key)
         } catch  where error.kind == .notFound {

@@ -11,6 +11,7 @@ struct PailCommand: AsyncParsableCommand {
             pail status MOUNTPOINT [--json]
             pail sync MOUNTPOINT [PATH]
             pail refresh MOUNTPOINT [PATH]
+            pail check s3://BUCKET[/PREFIX] [-p|-y] [options]
             """,
         discussion: """
             One object is one file, so every other S3 tool reads and writes the same data.
@@ -18,7 +19,7 @@ struct PailCommand: AsyncParsableCommand {
         version: "pail \(version)",
         subcommands: [
             MountCommand.self, UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self,
-            HelpMarkdownCommand.self,
+            CheckCommand.self, HelpMarkdownCommand.self,
         ])
 
     /// Pail's version.
@@ -26,6 +27,6 @@ struct PailCommand: AsyncParsableCommand {
 
     /// The names of all subcommands.
     static let commands: Set<String> = [
-        "mount", "umount", "status", "sync", "refresh", "help-markdown", "help",
+        "mount", "umount", "status", "sync", "refresh", "check", "help-markdown", "help",
     ]
 }
