@@ -29,3 +29,23 @@ public enum CheckList {
     /// By name.
     static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }
+
+extension CheckList {
+    /// A table of all checks, for `CHECK.md`.
+    public static var markdown: String {
+        let rows = all.map { check in
+            let mended =
+                switch check.repair {
+                case .preen: "`-p`"
+                case .asked: "`-y`"
+                case .never: "by a person"
+                }
+            let cells = [
+                "`\(check.name)`", check.group.rawValue, check.severity.rawValue, mended, check.explanation, check.mending,
+            ]
+            return "| " + cells.joined(separator: " | ") + " |"
+        }
+        return (["| check | group | severity | mended | what it means | what to do |", "|---|---|---|---|---|---|"] + rows)
+            .joined(separator: "\n")
+    }
+}

@@ -12,7 +12,9 @@ struct PlainDirectory: HeaderCheck {
         mending: "Nothing has to be done; a change of its attributes stores it in the usual form.")
 
     static func see(_ object: HeadedObject, _ scope: CheckScope) -> [Finding] {
-        guard object.attributes.type == .directory, !object.entry.isMarker, object.info.size == 0 else { return [] }
+        guard object.attributes.type == .directory, !object.entry.isMarker, object.info.size == 0,
+            DirectoryForm(key: object.key, size: object.info.size) == nil
+        else { return [] }
         return [Finding(info, object.key)]
     }
 }
