@@ -47,7 +47,8 @@ struct PlantedBucket {
         let before = store.allKeys
         let contents = contents
         let first = await self.check()
-        #expect(first.kinds[check.name]?.examples.map(\.key) ?? [] == keys.map(\.string), sourceLocation: sourceLocation)
+        #expect(
+            first.kinds[check.name]?.examples.map(\.key) ?? [] == keys.map(\.string), sourceLocation: sourceLocation)
         #expect(first.status == (check.severity == .note ? [] : .uncorrected), sourceLocation: sourceLocation)
         #expect(store.allKeys == before, sourceLocation: sourceLocation)
         let second = await self.check(mending)
@@ -65,9 +66,12 @@ struct PlantedBucket {
     ) async {
         let before = store.allObjects.map { "\($0)" }
         let report = await self.check(.all)
-        #expect(report.kinds[check.name]?.examples.map(\.key) ?? [] == keys.map(\.string), sourceLocation: sourceLocation)
+        #expect(
+            report.kinds[check.name]?.examples.map(\.key) ?? [] == keys.map(\.string), sourceLocation: sourceLocation)
         #expect(report.kinds[check.name]?.mended ?? 0 == 0, sourceLocation: sourceLocation)
-        if report.kinds.count == 1 { #expect(store.allObjects.map { "\($0)" } == before, sourceLocation: sourceLocation) }
+        if report.kinds.count == 1 {
+            #expect(store.allObjects.map { "\($0)" } == before, sourceLocation: sourceLocation)
+        }
         #expect(report.status == (check.severity == .note ? [] : .uncorrected), sourceLocation: sourceLocation)
     }
 }

@@ -22,7 +22,8 @@ public enum CheckList {
 
     /// What each check is, in the order of the output.
     public static let all: [CheckInfo] =
-        [MissingCapability.info] + listing.map { $0.info } + headers.map { $0.info } + [
+        [MissingCapability.info, BucketVersions.info, UploadLifecycle.info] + listing.map { $0.info }
+        + headers.map { $0.info } + [
             IncompleteUpload.info, DamagedContent.info,
         ]
 
@@ -41,11 +42,13 @@ extension CheckList {
                 case .never: "by a person"
                 }
             let cells = [
-                "`\(check.name)`", check.group.rawValue, check.severity.rawValue, mended, check.explanation, check.mending,
+                "`\(check.name)`", check.group.rawValue, check.severity.rawValue, mended, check.explanation,
+                check.mending,
             ]
             return "| " + cells.joined(separator: " | ") + " |"
         }
-        return (["| check | group | severity | mended | what it means | what to do |", "|---|---|---|---|---|---|"] + rows)
+        return
+            (["| check | group | severity | mended | what it means | what to do |", "|---|---|---|---|---|---|"] + rows)
             .joined(separator: "\n")
     }
 }

@@ -26,7 +26,7 @@ public final class BucketCheck: Sendable {
         self.options = options
         self.events = events
         scope = CheckScope(prefix: options.prefix, now: options.now, minimumAge: options.minimumAge)
-        meter = RequestMeter(limit: options.maximumRequests)
+        meter = RequestMeter(limit: options.maximumRequests, used: options.requestsBefore)
         self.store = MeteredStore(base: store, meter: meter, isLimited: true)
         repairer = Repairer(
             CheckThenActStore(base: MeteredStore(base: store, meter: meter, isLimited: false)), prefix: options.prefix)
@@ -46,6 +46,10 @@ public final class BucketCheck: Sendable {
             if run.phase == .listing {
                 if let features = options.features {
                     for finding in MissingCapability.findings(features) { run.report.add(finding) }
+                }
+                if let settings = options.settings {
+                    let found = [BucketVersions.see(settings.versioning), UploadLifecycle.see(settings.uploadDays)]
+                    for finding in found.compactMap({ $0 }) { run.report.add(finding) }
                 }
                 try await listing(&run)
                 guard await agreesToCost(&run) else { throw StoreError(.cancelled, operation: "check") }

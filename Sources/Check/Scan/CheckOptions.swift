@@ -32,6 +32,10 @@ public struct CheckOptions: Sendable {
     public var mountPoints: [String] = []
     /// What the store honours, where a probe has found it out; nil where that is not known.
     public var features: StoreFeatures?
+    /// What the bucket is set to, where the store tells it.
+    public var settings: BucketSettings?
+    /// Requests made before the check, to be counted with its own.
+    public var requestsBefore = 0
     /// The time in seconds of Unix time.
     public var now: Int64 = 0
     /// Where the position is kept; nil keeps none.
@@ -90,4 +94,18 @@ public struct CheckEvents: Sendable {
 
     /// Says nothing and agrees to all.
     public init() {}
+}
+
+/// What a bucket is set to.
+public struct BucketSettings: Sendable, Equatable {
+    /// `Enabled`, `Suspended`, or nil where versions were never kept.
+    public var versioning: String?
+    /// The days after which uploads that nobody ends are aborted; nil for never.
+    public var uploadDays: String?
+
+    /// Settings as the store tells them.
+    public init(versioning: String?, uploadDays: String?) {
+        self.versioning = versioning
+        self.uploadDays = uploadDays
+    }
 }

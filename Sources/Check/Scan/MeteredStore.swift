@@ -4,9 +4,13 @@ internal import Synchronization
 /// How many requests a check may make, and has made.
 final class RequestMeter: Sendable {
     private let limit: Int?
-    private let count = Mutex((used: 0, isExhausted: false))
+    private let count: Mutex<(used: Int, isExhausted: Bool)>
 
-    init(limit: Int?) { self.limit = limit }
+    /// - Parameter used: requests that were made already.
+    init(limit: Int?, used: Int) {
+        self.limit = limit
+        count = Mutex((used: used, isExhausted: false))
+    }
 
     /// Requests so far.
     var used: Int { count.withLock { $0.used } }

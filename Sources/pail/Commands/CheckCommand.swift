@@ -85,6 +85,16 @@ struct CheckCommand: AsyncParsableCommand {
         options.resumes = request.resumes
         options.positionFile = try positionFile(for: options.source, plan, isNeeded: request.resumes)
         options.features = await features(of: store, request, plan)
+        // Not every store knows of them, and not all keys may ask.
+        do throws(StoreError) {
+            options.settings = BucketSettings(
+                versioning: try await store.bucketVersioning(), uploadDays: try await store.daysUntilUploadsAreAborted()
+            )
+        } catch {
+            LogSink.descriptor(2).write(
+                "pail: the bucket's settings are not told: \(Printable.line("\(error)"))", level: .info)
+        }
+        options.requestsBefore = store.statistics.totalRequests
         let view = CheckProgressView(
             descriptor: request.progressDescriptor, source: "\(source)", isQuiet: request.printsJSON)
         var events = CheckEvents()

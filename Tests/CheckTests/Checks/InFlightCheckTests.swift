@@ -108,6 +108,17 @@ import Testing
         await bucket.expectFoundAndLeft(ArchivedObject.info, at: ["cold"])
     }
 
+    @Test func settingsOfTheBucket() async {
+        var bucket = PlantedBucket()
+        bucket.options.settings = BucketSettings(versioning: "Enabled", uploadDays: nil)
+        var report = await bucket.check()
+        #expect(Set(report.kinds.keys) == [BucketVersions.info.name, UploadLifecycle.info.name])
+        #expect(report.status == [])
+        bucket.options.settings = BucketSettings(versioning: nil, uploadDays: "7")
+        report = await bucket.check()
+        #expect(report.kinds.isEmpty)
+    }
+
     @Test func missingCapability() async {
         var bucket = PlantedBucket(.ignoringConditions)
         bucket.options.features = bucket.store.features

@@ -7,7 +7,8 @@ import Testing
 @Suite struct MetadataCheckTests {
     @Test(arguments: [
         (BadMode.info, ["mode": "rw-r--r--"]), (BadMode.info, ["mode": "99999999"]), (BadOwner.info, ["uid": "root"]),
-        (BadOwner.info, ["gid": "4294967295"]), (BadTime.info, ["mtime": "yesterday"]), (BadTime.info, ["atime": "1.x"]),
+        (BadOwner.info, ["gid": "4294967295"]), (BadTime.info, ["mtime": "yesterday"]),
+        (BadTime.info, ["atime": "1.x"]),
         (BadExtendedAttributes.info, ["xattr": "%7Bnot json"]),
     ])
     func unreadableValues(_ check: CheckInfo, _ user: [String: String]) async {
@@ -60,7 +61,9 @@ import Testing
         #expect(bucket.store.info(of: "lost+found/old")?.metadata.contentType == "application/octet-stream")
     }
 
-    @Test(arguments: ["", "zero\u{0}byte", "   \n", String(repeating: "t", count: 4096), String(repeating: "t", count: 9000)])
+    @Test(arguments: [
+        "", "zero\u{0}byte", "   \n", String(repeating: "t", count: 4096), String(repeating: "t", count: 9000),
+    ])
     func badLinkTarget(_ body: String) async {
         let bucket = PlantedBucket()
         bucket.plant("link", body, user: ["mode": "41471"])
@@ -73,7 +76,8 @@ import Testing
         bucket.plant("pipe", user: ["mode": "4516"])
         bucket.plant("d/", user: ["mode": "493", "mtime": "1577934245"])
         bucket.plant("rclone", "x", user: ["mtime": "1577934245.5"])
-        bucket.plant("s3fs", "x", user: ["mode": "33188", "uid": "0x10", "xattr": "%7B%22user.k1%22%3A%22djE%3D%22%7D"])
+        bucket.plant(
+            "s3fs", "x", user: ["mode": "33188", "uid": "0x10", "xattr": "%7B%22user.k1%22%3A%22djE%3D%22%7D"])
         let report = await bucket.check()
         #expect(report.kinds.isEmpty, "\(report.kinds)")
         #expect(report.status == [])
