@@ -22,7 +22,9 @@ extension BucketCheck {
         }
         var next = 0
         while next < groups.count {
-            let batch = groups[next..<min(groups.count, next + Self.width)]
+            // Two repairs of one object follow one another.
+            var keys: Set<ObjectKey> = []
+            let batch = groups[next...].prefix(Self.width).prefix { keys.insert($0.findings[0].key).inserted }
             next += batch.count
             let settled = await withTaskGroup(of: (Int, Settled).self) { tasks in
                 for (index, group) in zip(batch.indices, batch) {

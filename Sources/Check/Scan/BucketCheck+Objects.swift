@@ -119,7 +119,9 @@ extension BucketCheck {
             var detail: String?
             if count != info.size {
                 detail = "\(count) of \(info.size) bytes could be read"
-            } else if let etag = info.etag, ContentDigest.isMD5(etag), etag.value.lowercased() != digest {
+            } else if let etag = info.etag, !info.isEncryptedWithKey, ContentDigest.isMD5(etag),
+                etag.value.lowercased() != digest
+            {
                 detail = "its MD5 is \(digest), the store says \(etag)"
             }
             return Seen(findings: detail.map { [Finding(DamagedContent.info, entry.key, $0)] } ?? [])

@@ -8,7 +8,7 @@ struct OrphanMarker: ListingCheck {
         explanation:
             "There is a file \"n\" and the marker \"n/\" of a directory, with nothing in it. A mount shows the file. The marker is what "
             + "is left of a directory that a file has taken the place of.",
-        mending: "-y deletes the marker if it is empty, and moves it to lost+found/ if it has content.")
+        mending: "-y deletes the marker. If it has content, that is moved to lost+found/ first.")
 
     private var collisions = NameCollisions()
 
@@ -21,12 +21,11 @@ struct OrphanMarker: ListingCheck {
     private func take(_ candidates: [NameCollisions.Candidate], _ found: inout [Finding]) {
         for candidate in candidates {
             guard candidate.below == 0, let marker = candidate.marker else { continue }
+            // One with content is a finding of its own, which is mended first and leaves it empty.
             found.append(
                 Finding(
-                    Self.info, marker.key,
-                    repair: marker.size == 0
-                        ? .deleteEmptyMarker(etag: marker.etag) : .moveToLostAndFound(etag: marker.etag),
-                    confirmation: .isUnchanged(etag: marker.etag)))
+                    Self.info, marker.key, repair: .deleteEmptyMarker(etag: nil), confirmation: .isUnchanged(etag: nil))
+            )
         }
     }
 }
