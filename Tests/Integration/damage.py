@@ -28,7 +28,8 @@ def plant(server, bucket):
         for key in ["bad//empty", "/lead", "./dot", "bad/../up", "bad/" + "n" * 256, "o" * 300 + "/below"]:
             damage("unshowable-key", key, key.encode())
     damage("file-and-directory", "both", b"the file of two names")
-    put(client, bucket, "both/", ContentType="application/x-directory")
+    if server.name == "moto":
+        put(client, bucket, "both/", ContentType="application/x-directory")
     put(client, bucket, "both/below", b"what lies below it")
     damage("marker-with-body", "full/", b"content of a directory", ContentType="application/x-directory")
     put(client, bucket, "full/file", b"a file in it")
