@@ -63,8 +63,11 @@ let package = Package(
         .target(
             name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
+        // The consistency check of a bucket: one file for each check.
+        .target(name: "Check", dependencies: ["ObjectStore", "S3", "FileSystem", system], swiftSettings: strict),
         .executableTarget(
-            name: "pail", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Mount", arguments, system, logging],
+            name: "pail",
+            dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", arguments, system, logging],
             swiftSettings: strict),
 
         // For tests: a store in memory with S3's semantics, decorators that inject faults, servers to start and stop.
@@ -86,6 +89,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CheckTests", dependencies: ["Check", "FileSystem", "ObjectStore", "ObjectStoreTesting"],
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests",

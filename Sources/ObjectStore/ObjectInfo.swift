@@ -12,6 +12,8 @@ public struct ObjectInfo: Sendable, Equatable {
     public var metadata: ObjectMetadata
     /// The version, in a versioned bucket.
     public var versionID: String?
+    /// Whether it is encrypted with a key of KMS or of the caller's: then its ETag is no digest of its content.
+    public var isEncryptedWithKey = false
 
     /// An object's description.
     public init(

@@ -28,8 +28,10 @@ enum Main {
     private static func servesHere(_ argv: [String], _ s3fs: S3FSInvocation?) -> Bool {
         if getenv(StatusPipe.variable) != nil { return true }
         if let s3fs { return S3FSCommand.servesHere(s3fs) }
-        guard let invocation = try? Invocation(argv, commands: PailCommand.commands),
-            invocation.arguments.first == "mount",
+        guard let invocation = try? Invocation(argv, commands: PailCommand.commands) else { return false }
+        // A check looks for signals where it can end.
+        if invocation.arguments.first == "check" { return true }
+        guard invocation.arguments.first == "mount",
             case .mount(let request)? = try? MountArguments(parsing: Array(invocation.arguments.dropFirst()))
         else { return false }
         return request.options.isForeground

@@ -33,6 +33,14 @@ import Testing
         #expect(page.contains("| `multipart_size=MIB` |"))
     }
 
+    @Test func theTableOfChecksIsThatOfTheCode() throws {
+        let page = try file("Documentation/CHECK.md")
+        #expect(
+            try HelpMarkdownCommand.renewed(page) == page,
+            "renew it: pail help-markdown < Documentation/CHECK.md > new && mv new Documentation/CHECK.md")
+        #expect(page.contains("| `unshowable-key` |"))
+    }
+
     @Test func aPartWithoutItsEndIsRefused() {
         #expect(throws: CommandError.self) { try HelpMarkdownCommand.renewed("<!-- begin: options -->\n") }
     }

@@ -2,18 +2,18 @@
 /// stands for.
 ///
 /// The values are s3fs's own, so that the same bucket looks the same through either.
-struct AttributeDefaults: Sendable, Hashable {
+package struct AttributeDefaults: Sendable, Hashable {
     /// Owner: the effective user of the mount.
-    var owner: UInt32
+    package var owner: UInt32
     /// Group: the effective group of the mount.
-    var group: UInt32
+    package var group: UInt32
     /// Permission bits of a file, `07777` at most.
-    var filePermissions: UInt32
+    package var filePermissions: UInt32
     /// Permission bits of a directory, `07777` at most.
-    var directoryPermissions: UInt32
+    package var directoryPermissions: UInt32
 
     /// Defaults for the given user; the permissions are s3fs's unless told.
-    init(owner: UInt32, group: UInt32, filePermissions: UInt32 = 0o640, directoryPermissions: UInt32 = 0o750) {
+    package init(owner: UInt32, group: UInt32, filePermissions: UInt32 = 0o640, directoryPermissions: UInt32 = 0o750) {
         self.owner = owner
         self.group = group
         self.filePermissions = filePermissions

@@ -1,9 +1,9 @@
-import ObjectStore
+package import ObjectStore
 
 /// The ways in which a bucket says "there is a directory": Pail writes ``marker`` and reads them all.
 ///
 /// A directory of the last kind has no object at all: keys below it imply it, and a listing shows it as a common prefix.
-enum DirectoryForm: Sendable, Hashable {
+package enum DirectoryForm: Sendable, Hashable {
     /// `d/`: s3fs's own form, and most tools'.
     case marker
     /// `d`, with a directory's content type or mode: s3fs before 1.63, s3sync.
@@ -12,13 +12,13 @@ enum DirectoryForm: Sendable, Hashable {
     case folderSuffix
 
     /// What ends the key of ``folderSuffix``.
-    static let folderEnding = "_$folder$"
+    package static let folderEnding = "_$folder$"
 
     /// The content type of the markers that Pail writes.
-    static let contentType = "application/x-directory"
+    package static let contentType = "application/x-directory"
 
     /// The form that a key alone tells; nil where it tells none, and `d` may still be a ``plainObject``.
-    init?(key: ObjectKey, size: Int64) {
+    package init?(key: ObjectKey, size: Int64) {
         if key.isDirectoryMarker {
             self = .marker
         } else if size == 0, Self.hasFolderEnding(key) {
@@ -29,7 +29,7 @@ enum DirectoryForm: Sendable, Hashable {
     }
 
     /// Whether a content type, its parameters left aside, is a directory's: s3fs's, or Nextcloud's.
-    static func isDirectory(contentType: String?) -> Bool {
+    package static func isDirectory(contentType: String?) -> Bool {
         guard let contentType else { return false }
         let bytes = StoredNumber.trimmed(contentType.prefix { $0 != ";" })
         let type = String(decoding: bytes, as: UTF8.self).lowercased()
@@ -37,7 +37,7 @@ enum DirectoryForm: Sendable, Hashable {
     }
 
     /// The directory's own key in the form that Pail writes, `d/`, for a key of any form.
-    static func markerKey(for key: ObjectKey) -> ObjectKey {
+    package static func markerKey(for key: ObjectKey) -> ObjectKey {
         if key.isDirectoryMarker { return key }
         if hasFolderEnding(key) { return ObjectKey(String(key.string.dropLast(folderEnding.count)) + "/") }
         return ObjectKey(key.string + "/")

@@ -1,7 +1,7 @@
-import ObjectStore
+package import ObjectStore
 
 /// How the markers of directories carry their metadata on a store.
-enum DirectoryMarkerForm: Sendable, Hashable {
+package enum DirectoryMarkerForm: Sendable, Hashable {
     /// As user metadata, s3fs's form.
     case userMetadata
     /// As a parameter of the content type, on stores that drop user metadata of keys ending in `/` but keep that
@@ -11,11 +11,11 @@ enum DirectoryMarkerForm: Sendable, Hashable {
 
 /// Puts a directory's metadata into a parameter of its content type, and takes it out again:
 /// `application/x-directory; pail="mode=16877&uid=0&mtime=1577934245.500000000"`, names and values percent-encoded.
-enum DirectoryMarkerCoding {
+package enum DirectoryMarkerCoding {
     private static let opening = "; pail=\""
 
     /// The marker's metadata in the given form.
-    static func encode(_ metadata: ObjectMetadata, form: DirectoryMarkerForm) -> ObjectMetadata {
+    package static func encode(_ metadata: ObjectMetadata, form: DirectoryMarkerForm) -> ObjectMetadata {
         var metadata = metadata
         let plain = metadata.contentType.map { type in String(type.prefix { $0 != ";" }) }
         metadata.contentType = plain ?? DirectoryForm.contentType
@@ -27,7 +27,7 @@ enum DirectoryMarkerCoding {
     }
 
     /// The metadata that a marker's headers tell, in whichever form: the user metadata, and what the parameter adds.
-    static func decode(_ metadata: ObjectMetadata) -> ObjectMetadata {
+    package static func decode(_ metadata: ObjectMetadata) -> ObjectMetadata {
         guard let type = metadata.contentType, let start = type.utf8.firstRange(of: opening.utf8), type.hasSuffix("\"")
         else { return metadata }
         var metadata = metadata

@@ -6,13 +6,13 @@
 ///
 /// What cannot be read is kept: ``unreadable(_:)`` holds the header's text, and writing gives that very text back, so that no
 /// rewrite of the file loses what another tool put there.
-enum ExtendedAttributes: Sendable, Hashable {
+package enum ExtendedAttributes: Sendable, Hashable {
     /// One attribute.
-    struct Entry: Sendable, Hashable {
+    package struct Entry: Sendable, Hashable {
         /// The whole name, with its namespace: `user.comment`.
-        var name: String
+        package var name: String
         /// The value.
-        var value: [UInt8]
+        package var value: [UInt8]
     }
 
     /// Attributes in the byte order of their names, no name twice.
@@ -21,13 +21,13 @@ enum ExtendedAttributes: Sendable, Hashable {
     case unreadable(String)
 
     /// No attributes.
-    static let none = ExtendedAttributes.readable([])
+    package static let none = ExtendedAttributes.readable([])
 
     /// Whether there is no attribute.
-    var isEmpty: Bool { self == .none }
+    package var isEmpty: Bool { self == .none }
 
     /// The attributes; nil where the header cannot be read: the operation then fails with `EIO`.
-    var entries: [Entry]? {
+    package var entries: [Entry]? {
         switch self {
         case .readable(let entries): entries
         case .unreadable: nil
@@ -35,12 +35,12 @@ enum ExtendedAttributes: Sendable, Hashable {
     }
 
     /// The value of an attribute; nil where there is none of that name, or the header cannot be read.
-    subscript(name: String) -> [UInt8]? {
+    package subscript(name: String) -> [UInt8]? {
         entries?.first { Self.areEqual($0.name, name) }?.value
     }
 
     /// Sets an attribute, or removes it by nil. Changes nothing, and returns false, where the header cannot be read.
-    mutating func set(_ name: String, to value: [UInt8]?) -> Bool {
+    package mutating func set(_ name: String, to value: [UInt8]?) -> Bool {
         guard case .readable(var entries) = self else { return false }
         Self.set(name, to: value, in: &entries)
         self = .readable(entries)
@@ -48,7 +48,7 @@ enum ExtendedAttributes: Sendable, Hashable {
     }
 
     /// Attributes of the given names and values; of a name given twice, the last.
-    init(_ entries: [Entry]) {
+    package init(_ entries: [Entry]) {
         var ordered: [Entry] = []
         for entry in entries { Self.set(entry.name, to: entry.value, in: &ordered) }
         self = .readable(ordered)
@@ -57,7 +57,7 @@ enum ExtendedAttributes: Sendable, Hashable {
     // MARK: The header
 
     /// Reads the header's text; nil is "no header".
-    init(header text: String?) {
+    package init(header text: String?) {
         guard let text, !text.isEmpty else {
             self = .none
             return
@@ -72,7 +72,7 @@ enum ExtendedAttributes: Sendable, Hashable {
     }
 
     /// The header's text; nil for "no header".
-    var header: String? {
+    package var header: String? {
         switch self {
         case .unreadable(let text): return text
         case .readable(let entries):

@@ -1,13 +1,13 @@
-import ObjectStore
+package import ObjectStore
 
 /// The user metadata would not fit: S3 takes 2,048 bytes of names and values in all.
 ///
 /// The caller makes `E2BIG` of it where an extended attribute was too large (setxattr(2)), else `ENOSPC`.
-struct MetadataTooLarge: Error, Sendable, Hashable {
+package struct MetadataTooLarge: Error, Sendable, Hashable {
     /// The bytes of all names and values.
-    var size: Int
+    package var size: Int
     /// The most that S3 takes.
-    static let limit = 2048
+    package static let limit = 2048
 }
 
 extension StoredAttributes {
@@ -22,7 +22,7 @@ extension StoredAttributes {
     ///   - existing: what the object has now; empty for a new one.
     ///   - contentType: a new `Content-Type`; nil keeps that of `existing`.
     /// - Throws: ``MetadataTooLarge``; nothing was stored then.
-    func metadata(merging existing: ObjectMetadata = ObjectMetadata(), contentType: String? = nil)
+    package func metadata(merging existing: ObjectMetadata = ObjectMetadata(), contentType: String? = nil)
         throws(MetadataTooLarge) -> ObjectMetadata
     {
         var metadata = existing

@@ -1,4 +1,4 @@
-import ObjectStore
+package import ObjectStore
 
 /// A file's attributes as its object's metadata hold them, in s3fs's format.
 ///
@@ -9,79 +9,79 @@ import ObjectStore
 /// The order of the sources, the defaults and the rules for the type follow s3fs's, with two differences: a key that ends in
 /// `/` is a directory whatever its metadata say, because no file can have such a name; and a malformed number gives the
 /// default where s3fs takes 0, because 0 is root.
-struct StoredAttributes: Sendable, Hashable {
+package struct StoredAttributes: Sendable, Hashable {
     /// Attributes that can come from an object's own metadata.
-    struct Fields: OptionSet, Sendable, Hashable {
-        let rawValue: UInt16
-        init(rawValue: UInt16) { self.rawValue = rawValue }
+    package struct Fields: OptionSet, Sendable, Hashable {
+        package let rawValue: UInt16
+        package init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// ``type``
-        static let type = Fields(rawValue: 1 << 0)
+        package static let type = Fields(rawValue: 1 << 0)
         /// ``permissions``
-        static let permissions = Fields(rawValue: 1 << 1)
+        package static let permissions = Fields(rawValue: 1 << 1)
         /// ``owner``
-        static let owner = Fields(rawValue: 1 << 2)
+        package static let owner = Fields(rawValue: 1 << 2)
         /// ``group``
-        static let group = Fields(rawValue: 1 << 3)
+        package static let group = Fields(rawValue: 1 << 3)
         /// ``modificationTime``
-        static let modificationTime = Fields(rawValue: 1 << 4)
+        package static let modificationTime = Fields(rawValue: 1 << 4)
         /// ``changeTime``
-        static let changeTime = Fields(rawValue: 1 << 5)
+        package static let changeTime = Fields(rawValue: 1 << 5)
         /// ``accessTime``
-        static let accessTime = Fields(rawValue: 1 << 6)
+        package static let accessTime = Fields(rawValue: 1 << 6)
         /// ``device``
-        static let device = Fields(rawValue: 1 << 7)
+        package static let device = Fields(rawValue: 1 << 7)
     }
 
     /// Metadata that could not be read.
-    struct Problem: Sendable, Hashable {
+    package struct Problem: Sendable, Hashable {
         /// What is wrong with it.
-        enum Reason: Sendable, Hashable {
+        package enum Reason: Sendable, Hashable {
             /// The value is not in the form that the name calls for.
             case malformed
             /// The mode tells a type that contradicts the key: a file under a key that ends in `/`.
             case contradictsKey
         }
         /// The metadata's name, `x-amz-meta-` left off.
-        var name: String
+        package var name: String
         /// Its value.
-        var value: String
+        package var value: String
         /// What is wrong.
-        var reason: Reason
+        package var reason: Reason
     }
 
     /// The kind of file.
-    var type: FileType
+    package var type: FileType
     /// `st_mode & 07777`
-    var permissions: UInt32
+    package var permissions: UInt32
     /// `st_uid`
-    var owner: UInt32
+    package var owner: UInt32
     /// `st_gid`
-    var group: UInt32
+    package var group: UInt32
     /// `st_mtim`
-    var modificationTime: Timestamp
+    package var modificationTime: Timestamp
     /// `st_ctim`
-    var changeTime: Timestamp
+    package var changeTime: Timestamp
     /// `st_atim`
-    var accessTime: Timestamp
+    package var accessTime: Timestamp
     /// `st_rdev`, of device files; 0 where it is not known.
-    var device: UInt64
+    package var device: UInt64
     /// The extended attributes.
-    var extendedAttributes: ExtendedAttributes
+    package var extendedAttributes: ExtendedAttributes
 
     /// Whether the object's metadata were seen. False for what a listing told: then all but the times' and type's guesses are
     /// defaults, and a HEAD may tell otherwise.
-    var isComplete: Bool
+    package var isComplete: Bool
     /// What came from the object's own metadata; the rest are fallbacks.
-    var stored: Fields
+    package var stored: Fields
     /// Metadata that could not be read.
-    var problems: [Problem]
+    package var problems: [Problem]
 
     /// `st_mode`: type and permissions.
-    var mode: UInt32 { type.rawValue | permissions }
+    package var mode: UInt32 { type.rawValue | permissions }
 
     /// Attributes of a new file.
-    init(
+    package init(
         type: FileType, permissions: UInt32, owner: UInt32, group: UInt32, modificationTime: Timestamp,
         changeTime: Timestamp, accessTime: Timestamp, device: UInt64 = 0,
         extendedAttributes: ExtendedAttributes = .none
@@ -101,7 +101,7 @@ struct StoredAttributes: Sendable, Hashable {
     }
 
     /// The best guess from a listing, which tells no metadata. Not ``isComplete``.
-    init(listed object: ListedObject, defaults: AttributeDefaults) {
+    package init(listed object: ListedObject, defaults: AttributeDefaults) {
         self.init(
             decoding: ObjectMetadata(), key: object.key, size: object.size, lastModified: object.lastModified,
             defaults: defaults)
@@ -109,7 +109,7 @@ struct StoredAttributes: Sendable, Hashable {
     }
 
     /// A directory that no object stands for, implied by the keys below it; complete, for there is nothing more to learn.
-    init(impliedDirectoryAt time: Timestamp, defaults: AttributeDefaults) {
+    package init(impliedDirectoryAt time: Timestamp, defaults: AttributeDefaults) {
         self.init(
             type: .directory, permissions: defaults.directoryPermissions, owner: defaults.owner, group: defaults.group,
             modificationTime: time, changeTime: time, accessTime: time)
@@ -117,7 +117,7 @@ struct StoredAttributes: Sendable, Hashable {
     }
 
     /// Decodes the metadata of a HEAD or GET.
-    init(decoding info: ObjectInfo, key: ObjectKey, defaults: AttributeDefaults) {
+    package init(decoding info: ObjectInfo, key: ObjectKey, defaults: AttributeDefaults) {
         self.init(
             decoding: info.metadata, key: key, size: info.size, lastModified: info.lastModified, defaults: defaults)
     }
@@ -127,7 +127,7 @@ struct StoredAttributes: Sendable, Hashable {
     ///   - key: the object's key, whose form tells a directory.
     ///   - size: the object's size in bytes.
     ///   - lastModified: the fallback for all times.
-    init(
+    package init(
         decoding metadata: ObjectMetadata, key: ObjectKey, size: Int64, lastModified: Timestamp,
         defaults: AttributeDefaults
     ) {
@@ -215,10 +215,10 @@ struct StoredAttributes: Sendable, Hashable {
 
 /// Picks the first well-formed value of several names, and remembers the malformed ones that it met.
 private struct MetadataReader {
-    let user: [String: String]
-    var problems: [StoredAttributes.Problem] = []
+    package let user: [String: String]
+    package var problems: [StoredAttributes.Problem] = []
 
-    init(user: [String: String]) { self.user = user }
+    package init(user: [String: String]) { self.user = user }
 
     mutating func first<Value>(_ sources: (name: String, parse: (String) -> Value?)...) -> (name: String, value: Value)?
     {

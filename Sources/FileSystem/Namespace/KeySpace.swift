@@ -2,9 +2,9 @@ internal import ObjectStore
 
 /// Turns paths of the mount into keys of the bucket and back: s3fs's rule, `/a/b` is the key `a/b`, and the directory `/a/b`
 /// the key `a/b/`.
-struct KeySpace: Sendable {
+package struct KeySpace: Sendable {
     /// The folder of the bucket that is Pail's own and not shown: what must be kept beside the files.
-    static let reservedName = ".pail"
+    package static let reservedName = ".pail"
 
     /// What all keys begin with: empty, or ending in `/`.
     let prefix: String

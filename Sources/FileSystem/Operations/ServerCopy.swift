@@ -1,4 +1,4 @@
-internal import ObjectStore
+package import ObjectStore
 
 /// Copies an object inside the bucket, without its bytes coming here.
 ///
@@ -6,18 +6,24 @@ internal import ObjectStore
 /// ranges, several at once, and a HEAD for the headers that have to be carried along. Under the condition that the source
 /// still is the version known. Where the condition on the goal fails after an answer that got lost, one or two HEADs more:
 /// what stands there may be the copy itself.
-struct ServerCopy: Sendable {
+package struct ServerCopy: Sendable {
     /// The bucket.
     let store: any ObjectStore
     /// Ranges on their way at once.
     let parallel: Int
+
+    /// Copies inside `store`, of large objects `parallel` ranges at once.
+    package init(store: any ObjectStore, parallel: Int) {
+        self.store = store
+        self.parallel = parallel
+    }
 
     /// A range of a copy in parts: 1 GiB keeps the parts of the largest object below 10,000 and each request short.
     private static let range: Int64 = 1 << 30
 
     /// Copies a version to `destination`.
     /// - Parameter storageClass: the source's, where the metadata are kept; nil for the default.
-    func copy(
+    package func copy(
         _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
         storageClass: String? = nil, if precondition: Precondition = .none
     ) async throws(StoreError) -> StoredObject {
@@ -34,7 +40,7 @@ struct ServerCopy: Sendable {
 
     /// Copies as ``copy(_:to:metadata:storageClass:if:)``. Where no answer came, one or two HEADs tell whether the copy was made all the
     /// same; an error that is ambiguous then means that it does not stand now.
-    func copyLooking(
+    package func copyLooking(
         _ source: ObjectVersion, to destination: ObjectKey, metadata: CopyRequest.Metadata = .keep,
         storageClass: String? = nil, if precondition: Precondition = .none
     ) async throws(StoreError) -> StoredObject {

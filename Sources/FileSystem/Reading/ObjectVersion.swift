@@ -1,11 +1,18 @@
-import ObjectStore
+package import ObjectStore
 
 /// One version of one object: what an open file reads. Data of two versions are never mixed (promise 3).
-struct ObjectVersion: Hashable, Sendable {
+package struct ObjectVersion: Hashable, Sendable {
     /// The object's key.
-    var key: ObjectKey
+    package var key: ObjectKey
     /// The version's identity; nil where the store gives none, and then only its size can tell it from another.
-    var etag: ETag?
+    package var etag: ETag?
     /// The version's size in bytes.
-    var size: Int64
+    package var size: Int64
+
+    /// A version of the given parts.
+    package init(key: ObjectKey, etag: ETag?, size: Int64) {
+        self.key = key
+        self.etag = etag
+        self.size = size
+    }
 }

@@ -13,6 +13,7 @@ enum ObjectHeaders {
         var etag: ETag?
         var lastModified: Timestamp?
         var versionID: String?
+        var isEncryptedWithKey = false
         let userPrefix = Array("x-amz-meta-".utf8)
         headers.forEach { name, value in
             let lower = String(decoding: name.map(HTTPHeaders.lowercase), as: UTF8.self)
@@ -29,6 +30,8 @@ enum ObjectHeaders {
             case "x-amz-website-redirect-location": metadata.websiteRedirectLocation = text()
             case "x-amz-storage-class": metadata.storageClass = text()
             case "x-amz-version-id": versionID = text() == "null" ? nil : text()
+            case "x-amz-server-side-encryption": isEncryptedWithKey = isEncryptedWithKey || text() != "AES256"
+            case "x-amz-server-side-encryption-customer-algorithm": isEncryptedWithKey = true
             default:
                 if lower.utf8.starts(with: userPrefix), lower.utf8.count > userPrefix.count {
                     metadata.user[String(lower.dropFirst(userPrefix.count))] = EncodedWord.decode(text())
@@ -37,8 +40,10 @@ enum ObjectHeaders {
             return true
         }
         guard let lastModified else { return nil }
-        return ObjectInfo(
+        var info = ObjectInfo(
             size: size, etag: etag, lastModified: lastModified, metadata: metadata, versionID: versionID)
+        info.isEncryptedWithKey = isEncryptedWithKey
+        return info
     }
 
     /// Appends the fields of `metadata`, with the configuration's defaults for a new object.

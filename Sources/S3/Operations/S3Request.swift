@@ -18,6 +18,8 @@ enum S3Operation: String, Sendable, CaseIterable {
     case listMultipartUploads = "ListMultipartUploads"
     case getBucketLocation = "GetBucketLocation"
     case getBucketOwnershipControls = "GetBucketOwnershipControls"
+    case getBucketVersioning = "GetBucketVersioning"
+    case getBucketLifecycleConfiguration = "GetBucketLifecycleConfiguration"
     case getObjectAcl = "GetObjectAcl"
     case putObjectAcl = "PutObjectAcl"
 
@@ -25,7 +27,7 @@ enum S3Operation: String, Sendable, CaseIterable {
     var isMutation: Bool {
         switch self {
         case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .getBucketLocation,
-            .getBucketOwnershipControls, .getObjectAcl:
+            .getBucketOwnershipControls, .getBucketVersioning, .getBucketLifecycleConfiguration, .getObjectAcl:
             false
         default: true
         }

@@ -30,14 +30,14 @@ enum Digest {
 }
 
 /// A digest of bytes that come piece by piece.
-struct RunningDigest: ~Copyable {
+package struct RunningDigest: ~Copyable {
     private let context: OpaquePointer
     private let size: Int
 
     /// SHA-256 of what follows.
     static func sha256() -> RunningDigest { RunningDigest(EVP_sha256(), size: 32) }
     /// MD5 of what follows.
-    static func md5() -> RunningDigest { RunningDigest(EVP_md5(), size: 16) }
+    package static func md5() -> RunningDigest { RunningDigest(EVP_md5(), size: 16) }
 
     private init(_ type: OpaquePointer?, size: Int) {
         guard let context = EVP_MD_CTX_new() else { fatalError("out of memory") }
@@ -49,12 +49,12 @@ struct RunningDigest: ~Copyable {
     deinit { EVP_MD_CTX_free(context) }
 
     /// Takes the next bytes.
-    func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, "libcrypto's digest failed")
     }
 
     /// The digest of all that came.
-    consuming func finish() -> [UInt8] {
+    package consuming func finish() -> [UInt8] {
         var length: UInt32 = 0
         var output = [UInt8](repeating: 0, count: size)
         precondition(EVP_DigestFinal_ex(context, &output, &length) == 1, "libcrypto's digest failed")

@@ -1,6 +1,7 @@
 import ArgumentParser
+import Check
 
-/// `pail help-markdown < Documentation/CONFIGURATION.md`: prints that page, or Documentation/S3FS.md, with the parts that come
+/// `pail help-markdown < Documentation/CONFIGURATION.md`: prints that page, Documentation/S3FS.md or Documentation/CHECK.md, with the parts that come
 /// from the code as they are now. A test compares the committed pages with it.
 struct HelpMarkdownCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,7 +17,7 @@ struct HelpMarkdownCommand: ParsableCommand {
     /// The parts that come from the code, by the name in their marks.
     static let parts: [(name: String, text: @Sendable () -> String)] = [
         ("options", { MountHelp.optionReference() }), ("exit status", { MountHelp.exitStatusReference() }),
-        ("s3fs options", { S3FSHelp.optionReference() }),
+        ("s3fs options", { S3FSHelp.optionReference() }), ("checks", { CheckList.markdown }),
     ]
 
     /// `page` with all that stands between a part's marks, `<!-- begin: NAME -->` and `<!-- end: NAME -->`, put in anew.

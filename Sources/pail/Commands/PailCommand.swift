@@ -12,6 +12,7 @@ struct PailCommand: AsyncParsableCommand {
             pail sync MOUNTPOINT [PATH]
             pail refresh MOUNTPOINT [PATH]
             pail recover MOUNTPOINT|DIR [NUMBER FILE]
+            pail check s3://BUCKET[/PREFIX] [-p|-y] [options]
             """,
         discussion: """
             One object is one file, so every other S3 tool reads and writes the same data.
@@ -19,7 +20,7 @@ struct PailCommand: AsyncParsableCommand {
         version: "pail \(version)",
         subcommands: [
             MountCommand.self, UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self,
-            RecoverCommand.self, HelpMarkdownCommand.self,
+            RecoverCommand.self, CheckCommand.self, HelpMarkdownCommand.self,
         ])
 
     /// Pail's version.
@@ -27,6 +28,6 @@ struct PailCommand: AsyncParsableCommand {
 
     /// The names of all subcommands.
     static let commands: Set<String> = [
-        "mount", "umount", "status", "sync", "refresh", "recover", "help-markdown", "help",
+        "mount", "umount", "status", "sync", "refresh", "recover", "check", "help-markdown", "help",
     ]
 }

@@ -4,6 +4,7 @@
 /// |---|---|
 /// | `pail mount SOURCE DIR …` | a person |
 /// | `mount.pail SOURCE DIR [-sfnvV] [-N NS] [-t TYPE] -o LIST` | mount(8), for the type `pail`; also `mount.fuse.pail` |
+/// | `fsck.pail [-pany] [-C FD] SOURCE` | fsck(8), for the type `pail`; also `fsck.fuse.pail` |
 /// | `pail SOURCE DIR -o LIST` | libfuse's mount.fuse, for the type `fuse.pail` and for `pail#BUCKET` |
 struct Invocation: Sendable, Equatable {
     /// What to parse, without the program's name.
@@ -12,6 +13,7 @@ struct Invocation: Sendable, Equatable {
     var isRehearsal = false
     /// Unknown options of mount(8)'s `-s` are to be passed over; kept for the message.
     private static let helperNames: Set<String> = ["mount.pail", "mount.fuse.pail"]
+    private static let fsckNames: Set<String> = ["fsck.pail", "fsck.fuse.pail"]
 
     /// Reads the whole of `argv`.
     /// - Parameter commands: the names of the subcommands.
@@ -20,8 +22,10 @@ struct Invocation: Sendable, Equatable {
         let given = Array(argv.dropFirst())
         if Self.helperNames.contains(program) {
             self = try Invocation(helper: given, program: program)
-        } else if given.count == 2, given[0] == "help", given[1] == "mount" {
-            arguments = ["mount", "--help"]
+        } else if Self.fsckNames.contains(program) {
+            arguments = given == ["-V"] || given == ["--version"] ? ["--version"] : ["check"] + given
+        } else if given.count == 2, given[0] == "help", given[1] == "mount" || given[1] == "check" {
+            arguments = [given[1], "--help"]
         } else if given.count >= 2, !commands.contains(given[0]), given[0].utf8.first != UInt8(ascii: "-"),
             given[1].utf8.first == UInt8(ascii: "/")
         {
@@ -33,6 +37,11 @@ struct Invocation: Sendable, Equatable {
 
     /// Whether a program's name is one that mount(8) calls.
     static func isHelper(_ program: String) -> Bool { helperNames.contains(program) }
+
+    /// Whether a program's path, as in `argv[0]`, is one that fsck(8) calls.
+    static func isFsck(_ program: String) -> Bool {
+        fsckNames.contains(program.split(separator: "/").last.map(String.init) ?? program)
+    }
 
     /// Reads what mount(8) calls a helper with: see there, "External helpers".
     init(helper given: [String], program: String) throws(CommandError) {

@@ -35,7 +35,8 @@ enum ProcessState {
 
     /// Makes the process fit to hold keys and to live for long: no core dumps, which would hold the keys; an unread pipe is an
     /// error and no death; as many open files as the system allows, one a connection and an open file; no directory held.
-    static func settle() {
+    /// - Parameter keepingDirectory: for a command that ends soon and has paths of the person's directory.
+    static func settle(keepingDirectory: Bool = false) {
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         var files = rlimit()
@@ -44,7 +45,7 @@ enum ProcessState {
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
         }
         signal(SIGPIPE, SIG_IGN)
-        chdir("/")
+        if !keepingDirectory { chdir("/") }
     }
 
     /// The process's resident memory in bytes, see proc_pid_statm(5); 0 where /proc is not mounted.
