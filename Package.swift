@@ -67,7 +67,9 @@ let package = Package(
         .target(name: "Check", dependencies: ["ObjectStore", "S3", "FileSystem", system], swiftSettings: strict),
         .executableTarget(
             name: "pail",
-            dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", arguments, system, logging],
+            dependencies: [
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", arguments, system, logging,
+            ],
             swiftSettings: strict),
 
         // For tests: a store in memory with S3's semantics, decorators that inject faults, servers to start and stop.

@@ -18,7 +18,8 @@ struct LocalJournal: Sendable {
     /// - Parameter isShared: whether another mount of the same bucket may hold the first one.
     /// - Throws: `localState`.
     static func open(
-        below parent: String, endpoint: String, bucket: String, prefix: String, isShared: Bool, options: Journal.Options,
+        below parent: String, endpoint: String, bucket: String, prefix: String, isShared: Bool,
+        options: Journal.Options,
         logger: Logger
     ) throws(CommandError) -> LocalJournal {
         let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
@@ -26,7 +27,8 @@ struct LocalJournal: Sendable {
             let path = parent + "/" + name + (number == 1 ? "" : "-\(number)")
             do throws(LocalStateError) {
                 return LocalJournal(
-                    journal: try Journal.open(in: try LocalState.StateDirectory.open(path), options: options, logger: logger))
+                    journal: try Journal.open(
+                        in: try LocalState.StateDirectory.open(path), options: options, logger: logger))
             } catch {
                 if case .inUse = error.kind, isShared { continue }
                 throw CommandError(.localState, "\(error); name another place by --state-dir")
@@ -50,7 +52,8 @@ struct LocalJournal: Sendable {
                 try await journal.renameEnded(rename.id)
             } catch {
                 logger.error(
-                    "the rename of \"\(rename.from)\" to \"\(rename.to)\", which an earlier mount had begun, cannot be ended: \(error)")
+                    "the rename of \"\(rename.from)\" to \"\(rename.to)\", which an earlier mount had begun, cannot be ended: \(error)"
+                )
             }
         }
         Task { await store.removeLeftovers() }
