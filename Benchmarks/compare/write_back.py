@@ -99,6 +99,7 @@ def measure(arguments, url, directory, archive):
         command = lambda *parts: ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace, *plain(*parts)]  # noqa: E731
     mount = Mount(command, url, directory)
     syncs = Syncs(trace)
+    place = f"{mount.path}/{Mount.count}"
     result = {}
 
     def sync():
@@ -106,16 +107,16 @@ def measure(arguments, url, directory, archive):
 
     def create():
         for number in range(200):
-            with open(f"{mount.path}/new/{number}", "wb", buffering=0) as file:
+            with open(f"{place}/{number}", "wb", buffering=0) as file:
                 file.write(bytes(4096))
 
     def untar():
-        subprocess.run(["tar", "-xf", archive, "-C", f"{mount.path}/new"], check=True)
+        subprocess.run(["tar", "-xf", archive, "-C", f"{place}"], check=True)
 
     try:
         result["fdatasync"] = fdatasync(directory)
         # The first directory of a mount asks the store.
-        os.mkdir(f"{mount.path}/new")
+        os.mkdir(f"{place}")
         syncs.since()
         files = seconds(create)
         result["200 new files"], result["syncs of 200 files"] = files, syncs.since()
@@ -124,11 +125,11 @@ def measure(arguments, url, directory, archive):
         tree_time = seconds(untar)
         result["untar of 560 files"], result["syncs of untar"] = tree_time, syncs.since()
         result["both with pail sync"] = files + after + tree_time + seconds(sync)
-        with open(f"{mount.path}/new/large", "wb") as file:
+        with open(f"{place}/large", "wb") as file:
             for _ in range(256):
                 file.write(os.urandom(1 << 20))
         syncs.since()
-        result["rename of fresh 256 MiB"] = seconds(lambda: os.rename(f"{mount.path}/new/large", f"{mount.path}/new/renamed"))
+        result["rename of fresh 256 MiB"] = seconds(lambda: os.rename(f"{place}/large", f"{place}/renamed"))
         result["syncs of rename"] = syncs.since()
     finally:
         mount.unmount()
@@ -150,7 +151,6 @@ def main():
         rounds = []
         for _ in range(arguments.rounds):
             rounds.append(measure(arguments, f"http://127.0.0.1:{link.port}", directory, archive))
-            server.client.delete_all("")
         for name in rounds[0]:
             values = [entry[name] for entry in rounds if entry[name] is not None]
             if not values:
