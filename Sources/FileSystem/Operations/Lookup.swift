@@ -41,6 +41,7 @@ extension BucketFileSystem {
         switch found {
         case .success(let inode):
             readAttributesAhead(of: name, in: parent)
+            keepMetadataBound()
             return .success(entry(for: inode))
         case .failure(let errno): return .failure(errno)
         case nil: return nil
@@ -72,6 +73,7 @@ extension BucketFileSystem {
             if let inode { namespace.addLookup(inode.node) }
             return inode
         }
+        keepMetadataBound()
         guard let inode else { throw .noSuchFileOrDirectory }
         return inode
     }
