@@ -78,7 +78,9 @@ extension BucketFileSystem {
         var limits = WritingLimits(spillDirectory: options.spillDirectory)
         limits.partSize = options.partSize
         limits.singlePutThreshold = options.partSize
-        limits.parallelParts = options.parallelParts
+        // Each part on its way has a buffer of the transport's besides, which nobody counts: few of them where memory is small.
+        limits.parallelParts = min(
+            options.parallelParts, max(2, Int(clamping: Int64(options.memoryLimit) / (4 * options.partSize))))
         limits.minimumFreeDisk = options.minimumFreeDisk
         limits.disk = disk
         return StagedFile(
