@@ -92,7 +92,9 @@ extension MountPlan {
             endpoint: target.endpoint.url, region: target.region, bucket: request.source.bucket,
             addressing: target.addressing)
         result.listingVersion = options.listVersion == 1 ? .v1 : .v2
-        result.maxConnections = Int(options.maxConnections)
+        // Each has up to 1 MiB of buffers, which the budget does not count.
+        let memory = options.memory ?? MemoryDefault.bytes()
+        result.maxConnections = Int(min(options.maxConnections, max(16, memory / (2 << 20))))
         result.connectTimeout = options.connectTimeout
         result.requestDeadline = options.requestDeadline
         result.copyDeadline = max(result.copyDeadline, options.requestDeadline)
