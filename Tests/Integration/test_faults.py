@@ -142,7 +142,9 @@ class Prepared:
 
     def __init__(self, mount, before, then):
         text = (
-            "import os, resource, sys, threading, time; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+            "import os, resource, signal, sys, threading, time; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+            # A shell's background jobs inherit it ignored.
+            "signal.signal(signal.SIGQUIT, signal.SIG_DFL); "
             f"{before or 'pass'}; print('ready', flush=True); sys.stdin.readline(); {then}")
         self.process = subprocess.Popen([sys.executable, "-c", text], cwd=mount.directory, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
