@@ -15,8 +15,9 @@ public import ObjectStore
 ///
 /// **Limits.** A crash between the store's answer to CreateMultipartUpload and the row leaves an upload without parts that nobody
 /// knows: `pail check` finds it.
-public final class RecordingStore: ObjectStore {
-    private let base: any ObjectStore
+public final class RecordingStore: ForwardingStore {
+    /// The store inside.
+    public let base: any ObjectStore
     private let journal: Journal
     private let temporaryPrefix: String
     private let notesUploads: Bool
@@ -94,23 +95,6 @@ public final class RecordingStore: ObjectStore {
 
     // MARK: ObjectStore
 
-    /// The base store's name.
-    public var name: String { base.name }
-
-    /// The base store's features.
-    public var features: StoreFeatures { base.features }
-
-    /// HeadObject.
-    public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
-
-    /// GetObject.
-    @discardableResult
-    public func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
-        async throws(StoreError) -> ObjectInfo
-    {
-        try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
-    }
-
     /// PutObject; noted first where the key is a temporary one.
     public func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
         async throws(StoreError) -> StoredObject
@@ -128,10 +112,14 @@ public final class RecordingStore: ObjectStore {
     }
 
     /// DeleteObjects.
-    public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
-
-    /// ListObjects.
-    public func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
+    public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] {
+        let failed = try await base.delete(keys)
+        let left = Set(failed.compactMap(\.key))
+        for key in keys where isTemporary(key) && !left.contains(key) {
+            forget { [journal] () async throws(LocalStateError) in try await journal.hiddenEnded(key) }
+        }
+        return failed
+    }
 
     /// CopyObject; noted first where the goal is a temporary one.
     public func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
@@ -156,20 +144,6 @@ public final class RecordingStore: ObjectStore {
         return upload
     }
 
-    /// UploadPart.
-    public func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
-        async throws(StoreError) -> UploadedPart
-    {
-        try await base.uploadPart(upload, number: number, body: body)
-    }
-
-    /// UploadPartCopy.
-    public func copyPart(
-        _ upload: MultipartUpload, number: Int, from source: ObjectKey, range: Range<Int64>, ifMatch: ETag?
-    ) async throws(StoreError) -> UploadedPart {
-        try await base.copyPart(upload, number: number, from: source, range: range, ifMatch: ifMatch)
-    }
-
     /// CompleteMultipartUpload.
     public func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
         async throws(StoreError) -> StoredObject
@@ -185,10 +159,5 @@ public final class RecordingStore: ObjectStore {
         try await base.abortUpload(upload)
         guard notesUploads else { return }
         forget { [journal] () async throws(LocalStateError) in try await journal.uploadEnded(upload) }
-    }
-
-    /// ListMultipartUploads.
-    public func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
-        try await base.listUploads(prefix: prefix, after: after)
     }
 }

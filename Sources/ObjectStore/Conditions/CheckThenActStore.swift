@@ -11,17 +11,12 @@
 /// is tried again without a new look: its repetition would find its own object.
 ///
 /// Limits: GET needs nothing, because readers compare the ETag of the answer.
-public struct CheckThenActStore: ObjectStore {
+public struct CheckThenActStore: ForwardingStore {
     /// The store inside.
-    private let base: any ObjectStore
+    public let base: any ObjectStore
 
     /// A store that keeps conditions, around one that may not.
     public init(base: any ObjectStore) { self.base = base }
-
-    /// The base store's name.
-    public var name: String { base.name }
-    /// The base store's features.
-    public var features: StoreFeatures { base.features }
 
     // MARK: Mutations with conditions
 
@@ -96,44 +91,5 @@ public struct CheckThenActStore: ObjectStore {
     private func refusal(_ operation: String, _ key: ObjectKey) -> StoreError {
         StoreError(
             .preconditionFailed, operation: operation, key: key, message: "Pail looked before it acted")
-    }
-
-    // MARK: All else goes through
-
-    /// HeadObject.
-    public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
-
-    /// GetObject.
-    @discardableResult
-    public func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
-        async throws(StoreError) -> ObjectInfo
-    {
-        try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
-    }
-
-    /// DeleteObjects.
-    public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] { try await base.delete(keys) }
-
-    /// ListObjects.
-    public func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await base.list(request) }
-
-    /// CreateMultipartUpload.
-    public func createUpload(_ key: ObjectKey, metadata: ObjectMetadata) async throws(StoreError) -> MultipartUpload {
-        try await base.createUpload(key, metadata: metadata)
-    }
-
-    /// UploadPart.
-    public func uploadPart(_ upload: MultipartUpload, number: Int, body: any RequestBody)
-        async throws(StoreError) -> UploadedPart
-    {
-        try await base.uploadPart(upload, number: number, body: body)
-    }
-
-    /// AbortMultipartUpload.
-    public func abortUpload(_ upload: MultipartUpload) async throws(StoreError) { try await base.abortUpload(upload) }
-
-    /// ListMultipartUploads.
-    public func listUploads(prefix: String, after: UploadsMarker?) async throws(StoreError) -> UploadsPage {
-        try await base.listUploads(prefix: prefix, after: after)
     }
 }
