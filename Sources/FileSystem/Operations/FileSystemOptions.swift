@@ -20,8 +20,12 @@ public struct FileSystemOptions: Sendable {
     public var rootPermissions: UInt32 = 0o755
     /// How late, in seconds, a change made elsewhere may be seen: 0 and up.
     public var attributeTimeout: Double = 1
-    /// The memory that file content may take, in bytes.
+    /// The memory that file content and metadata may take, in bytes.
     public var memoryLimit = 256 << 20
+    /// Of that, what metadata may take, in bytes: names, inodes, listings on their way. Nil for half of it; never more than that.
+    public var metadataShare: Int?
+    /// The most inodes known at once; beyond it the kernel is asked to forget files. 0 where only their memory counts.
+    public var maximumInodes = 0
     /// Size of an upload's first thousand parts, and the size below which a file is one PUT, in bytes.
     public var partSize: Int64 = 8 << 20
     /// Parts of one file on their way at once.
@@ -56,4 +60,7 @@ public struct FileSystemOptions: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// What metadata may take, in bytes.
+    var metadataLimit: Int { min(metadataShare ?? .max, memoryLimit / 2) }
 }

@@ -41,6 +41,7 @@ extension BucketFileSystem {
         switch found {
         case .success(let inode):
             readAttributesAhead(of: name, in: parent)
+            keepMetadataBound()
             return .success(entry(for: inode))
         case .failure(let errno): return .failure(errno)
         case nil: return nil
@@ -76,6 +77,7 @@ extension BucketFileSystem {
                 return (false, inode)
             }
             if isOutdated { continue }
+            keepMetadataBound()
             guard let inode else { throw .noSuchFileOrDirectory }
             return inode
         }
