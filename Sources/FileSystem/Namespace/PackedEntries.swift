@@ -43,7 +43,9 @@ struct PackedEntries: Sendable, Equatable {
             Self.encode(entry, into: &exact)
         }
         // An array that has grown is up to twice as large as what it holds.
-        bytes = Array(exact[...])
+        bytes = Array(unsafeUninitializedCapacity: exact.count) { buffer, count in
+            count = buffer.initialize(fromContentsOf: exact)
+        }
     }
 
     /// The bytes of memory that the entries take.

@@ -38,9 +38,10 @@ import Testing
             use.settle()
             #expect(budget.used == 2 * MetadataUse.step)
             #expect(use.now == .init(inodes: 2 * MetadataUse.step, inodeCount: 3))
-            #expect(!budget.tryReserve(7 * MetadataUse.step))
-            #expect(budget.tryReserve(6 * MetadataUse.step))
-            budget.release(6 * MetadataUse.step)
+            #expect(budget.tryReserve(1))
+            #expect(!budget.tryReserve(6 * MetadataUse.step))
+            #expect(budget.tryReserve(5 * MetadataUse.step))
+            budget.release(5 * MetadataUse.step + 1)
         }
         #expect(budget.used == 0)
     }
