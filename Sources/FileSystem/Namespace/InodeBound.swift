@@ -3,7 +3,7 @@ internal import DequeModule
 /// Picks the inodes that the kernel shall be asked to forget, so that those known do not grow without bound.
 ///
 /// **Problem.** The kernel remembers every file that it has ever looked up, until its own memory is short, and for as long Pail
-/// must hold an inode of nearly a kilobyte. A walk over a million files is a gigabyte, of which the kernel's memory feels little.
+/// must hold an inode of some two kilobytes. A walk over a million files is two gigabytes, of which the kernel's memory feels little.
 ///
 /// **Design.** A pure value, kept in ``Namespace``: a clock. Inodes stand in a queue in the order in which they came. The hand takes the first:
 /// one that was looked up since the hand last passed goes to the end with its mark cleared, another is picked and goes to the
@@ -15,7 +15,7 @@ internal import DequeModule
 /// (`O_PATH`, inotify(7)) keeps its inode.
 struct InodeBound: Sendable {
     /// What an inode takes beside its names, in bytes: the object, its headers, its place in the tree, the allocator's share.
-    static let bytesEach = 1024
+    static let bytesEach = 1792
     /// What attributes fetched ahead take for each name, in bytes.
     static let bytesAhead = 1280
     /// At most so many are picked at once: notifications wait in a queue, and the kernel takes them one by one.

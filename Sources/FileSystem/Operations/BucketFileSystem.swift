@@ -18,6 +18,7 @@ public final class BucketFileSystem: MountableFileSystem {
     let logger: Logger
     let budget: MemoryBudget
     let metadata: MetadataUse
+    let disk: DiskBudget
     let contentTypes: ContentTypeTable
 
     let namespace: Mutex<Namespace>
@@ -47,6 +48,7 @@ public final class BucketFileSystem: MountableFileSystem {
         self.logger = logger
         budget = MemoryBudget(limit: options.memoryLimit)
         metadata = MetadataUse(budget: budget)
+        disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()
         let now = options.clock.wall()
         mountedAt = now

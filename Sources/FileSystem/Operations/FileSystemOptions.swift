@@ -38,6 +38,10 @@ public struct FileSystemOptions: Sendable {
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.
     public var spillDirectory = "/var/tmp"
+    /// What the disk of ``spillDirectory`` shall have free, in bytes: below it, copies of what the store has already are not kept there.
+    public var minimumFreeDisk: Int64 = 1 << 30
+    /// The most that staged content may take of that disk, in bytes; nil for as much as there is.
+    public var diskLimit: Int64?
     /// The file that tells content types, in mime.types(5)'s form; nil for `/etc/mime.types`.
     public var contentTypesFile: String?
     /// Whether there are extended attributes; without, all that asks for them gets `ENOTSUP`.

@@ -12,8 +12,10 @@ extension BucketFileSystem {
         let held = metadata.now
         guard let excess = share.excess(of: held), metadata.mayTry(held, of: share) else { return }
         let fresh = freshSince
+        let now = options.clock.monotonic().earlier(by: -1)
         let names = namespace.withLock { namespace in
-            if excess.ahead { namespace.dropAhead(before: fresh) }
+            // What is fresh may yet be asked for; but not at any price.
+            if excess.ahead { namespace.dropAhead(before: held.ahead > share.limit / 4 ? now : fresh) }
             if excess.names > 0 { namespace.dropNames(bytes: excess.names) }
             return namespace.inodesToGiveBack(bytes: excess.inodes, count: excess.inodeCount)
         }

@@ -191,7 +191,10 @@ extension MountPlan {
         result.capacity = fine.capacity
         let (seconds, attoseconds) = options.attributeTimeout.components
         result.attributeTimeout = Double(seconds) + Double(attoseconds) * 1e-18
-        result.memoryLimit = Int(options.memory)
+        result.memoryLimit = Int(options.memory ?? MemoryDefault.bytes())
+        result.maximumInodes = Int(options.maximumInodes)
+        result.minimumFreeDisk = options.minimumFreeDisk
+        result.diskLimit = options.diskCache
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
         if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
