@@ -171,7 +171,9 @@ struct KnownEntries: Sendable {
             for (name, change) in local {
                 for key in [name.string, name.string + "/"] {
                     let place = page.entries.position(of: key, afterEqual: false)
-                    if place < page.entries.count, page.entries.hasKey(key, at: place) { page.entries.remove(at: place) }
+                    if place < page.entries.count, page.entries.hasKey(key, at: place) {
+                        page.entries.remove(at: place)
+                    }
                 }
                 let entry: Entry? =
                     switch (knowledge(of: name), change.change) {

@@ -251,7 +251,9 @@ extension BucketFileSystem {
 
     /// Lists a page's stretch again: one LIST a thousand entries that are there now.
     private func fetchAgain(_ page: Int, of stream: DirectoryStream, _ stretch: DirectoryPages.Page) async throws {
-        guard let path = namespace.withLock({ $0.path(of: stream.inode.node) }) else { throw Errno.noSuchFileOrDirectory }
+        guard let path = namespace.withLock({ $0.path(of: stream.inode.node) }) else {
+            throw Errno.noSuchFileOrDirectory
+        }
         let prefix = keys.listingPrefix(path)
         var entries: [KnownEntries.Entry] = []
         var next: ListContinuation?

@@ -16,7 +16,9 @@ import Testing
         #expect(Self.share.excess(of: .init(names: 900)) == .init(names: 200))
         #expect(Self.share.excess(of: .init(names: 700, inodes: 200)) == .init(names: 175))
         #expect(Self.share.excess(of: .init(names: 200, inodes: 700)) == .init(inodes: 175))
-        #expect(Self.share.excess(of: .init(names: 600, ahead: 100, inodes: 500)) == .init(names: 250, ahead: true, inodes: 250))
+        #expect(
+            Self.share.excess(of: .init(names: 600, ahead: 100, inodes: 500))
+                == .init(names: 250, ahead: true, inodes: 250))
     }
 
     @Test func inodesAreCounted() {

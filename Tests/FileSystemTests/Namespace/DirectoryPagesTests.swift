@@ -94,10 +94,11 @@ import Testing
             case .entry(let entry, let number):
                 #expect(entry.name.string == Self.name(number))
                 // Nothing that stays lies between.
-                #expect(!pages.pages.contains { page in
-                    guard case .restored(_, let places, _) = page.content else { return false }
-                    return (start..<number).contains { there.contains($0) && places.contains($0 - page.first) }
-                })
+                #expect(
+                    !pages.pages.contains { page in
+                        guard case .restored(_, let places, _) = page.content else { return false }
+                        return (start..<number).contains { there.contains($0) && places.contains($0 - page.first) }
+                    })
             case .released(let page):
                 let range = pages.pages[page].first..<pages.pages[page].first + 3
                 pages.restore(page, with: range.filter(there.contains).map { Self.file(Self.name($0)) })

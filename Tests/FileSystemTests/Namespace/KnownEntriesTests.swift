@@ -322,7 +322,9 @@ private struct KnownEntriesRun {
                     limit: Int.random(in: 0...8, using: &random)))
         case 65..<80: answer()
         case 80..<96: arrive()
-        case 96..<98: known.dropSpans(notUsedSince: known.spans.map(\.use.last).sorted().dropFirst(known.spans.count / 2).first ?? 0)
+        case 96..<98:
+            known.dropSpans(
+                notUsedSince: known.spans.map(\.use.last).sorted().dropFirst(known.spans.count / 2).first ?? 0)
         case 98: known.forget(Self.names.randomElement(using: &random)!)
         default: if Int.random(in: 0..<4, using: &random) == 0 { known.forget() }
         }

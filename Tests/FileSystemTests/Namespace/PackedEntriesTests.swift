@@ -9,7 +9,7 @@ import Testing
     typealias Entry = KnownEntries.Entry
 
     static let texts = [
-        "a", "a!", "a.b", "ab", "é", "e\u{301}", "z", String(repeating: "n", count: 255), "\u{1F680}", "-", "a/"
+        "a", "a!", "a.b", "ab", "é", "e\u{301}", "z", String(repeating: "n", count: 255), "\u{1F680}", "-", "a/",
     ].dropLast()
 
     static let etags = [
@@ -65,7 +65,8 @@ import Testing
     /// Between two entries a key has the place of the second.
     @Test func aKeyThatIsNotThereHasAPlace() {
         let packed = PackedEntries(
-            ["a", "a-", "b"].map { Entry(name: FileName($0)!, object: .init(size: 1, lastModified: .init(seconds: 1))) })
+            ["a", "a-", "b"].map { Entry(name: FileName($0)!, object: .init(size: 1, lastModified: .init(seconds: 1))) }
+        )
         #expect(packed.position(of: "", afterEqual: true) == 0)
         #expect(packed.position(of: "a/", afterEqual: false) == 2)
         #expect(packed.position(of: "c", afterEqual: false) == 3)
