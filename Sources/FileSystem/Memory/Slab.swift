@@ -27,6 +27,7 @@ public final class Slab: @unchecked Sendable {
         if isMapping {
             bytes = SlabReserve.shared.take(capacity)
         } else {
+            SlabReserve.shared.noteOther(capacity)
             bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
         }
     }
@@ -50,6 +51,8 @@ private final class SlabReserve: Sendable {
 
     private struct Free: @unchecked Sendable {
         var slabs: [UnsafeMutableRawBufferPointer] = []
+        /// Bytes of other sizes taken since the last slab was given up for them.
+        var takenOtherwise = 0
     }
     private let free = Mutex(Free())
 
@@ -57,6 +60,7 @@ private final class SlabReserve: Sendable {
         if capacity == Self.keptSize, let kept = free.withLock({ $0.slabs.popLast().map(Boxed.init) }) {
             return kept.bytes
         }
+        if capacity != Self.keptSize { noteOther(capacity) }
         let address = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let address, address != MAP_FAILED else { fatalError("out of memory: \(capacity) bytes") }
         return UnsafeMutableRawBufferPointer(start: address, count: capacity)
@@ -70,6 +74,18 @@ private final class SlabReserve: Sendable {
             return true
         }
         if !kept { munmap(bytes.baseAddress, bytes.count) }
+    }
+
+    /// Slabs of another size are taken: the memory that is kept goes as those come, or it would stand beside them.
+    func noteOther(_ capacity: Int) {
+        let unused: Boxed? = free.withLock { free in
+            guard !free.slabs.isEmpty else { return nil }
+            free.takenOtherwise += capacity
+            guard free.takenOtherwise >= Self.keptSize else { return nil }
+            free.takenOtherwise = 0
+            return free.slabs.popLast().map(Boxed.init)
+        }
+        if let unused { munmap(unused.bytes.baseAddress, unused.bytes.count) }
     }
 
     private struct Boxed: @unchecked Sendable { var bytes: UnsafeMutableRawBufferPointer }

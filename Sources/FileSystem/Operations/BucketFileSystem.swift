@@ -46,7 +46,7 @@ public final class BucketFileSystem: MountableFileSystem {
         keys = KeySpace(prefix: prefix)
         self.options = options
         self.logger = logger
-        budget = MemoryBudget(limit: options.memoryLimit)
+        budget = MemoryBudget(limit: options.memoryLimit - options.overdraft)
         metadata = MetadataUse(budget: budget)
         disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()

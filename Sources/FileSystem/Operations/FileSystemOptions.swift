@@ -65,6 +65,10 @@ public struct FileSystemOptions: Sendable {
     /// The defaults.
     public init() {}
 
+    /// What of the limit is set aside for those who may go beyond the budget, in bytes: one upload and one writer, by a part each,
+    /// where only uploads can free memory (``OverBudgetGate``). A part, but no more than an eighth of all.
+    var overdraft: Int { min(Int(clamping: partSize), memoryLimit / 8) }
+
     /// What metadata may take, in bytes.
     var metadataLimit: Int { min(metadataShare ?? .max, memoryLimit / 2) }
 }
