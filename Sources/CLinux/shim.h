@@ -28,4 +28,11 @@ static inline void pail_map_blocks_from(int bytes) {
 #endif
 }
 
+// malloc_trim(3): gives free pages of the heap back to the system.
+static inline void pail_trim_heap(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 #endif

@@ -19,6 +19,7 @@ final class MetadataUse: Sendable {
     private let inodes = Atomic<Int>(0)
     private let inodeCount = Atomic<Int>(0)
     private let charged = Mutex<Int>(0)
+    private let trim = Mutex(HeapTrim())
     /// The least that was held since something was last given back.
     private let least = Mutex<MetadataShare.Held?>(nil)
     private let budget: MemoryBudget
@@ -79,7 +80,11 @@ final class MetadataUse: Sendable {
             charged = wanted
             return true
         }
-        if isChanged { budget.makeRoom() }
+        guard isChanged else { return }
+        budget.makeRoom()
+        if trim.withLock({ $0.note(wanted) }) {
+            Task(executorPreference: DiskExecutor.shared) { HeapTrim.perform() }
+        }
     }
 }
 

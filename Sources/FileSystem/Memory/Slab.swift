@@ -41,7 +41,7 @@ public final class Slab: @unchecked Sendable {
 }
 
 /// Freed mappings of one common size, kept for the next taker.
-private final class SlabReserve: Sendable {
+final class SlabReserve: Sendable {
     static let shared = SlabReserve()
 
     /// The size worth keeping: the one that reads and writes use.
@@ -56,6 +56,10 @@ private final class SlabReserve: Sendable {
     }
     private let free = Mutex(Free())
 
+    /// How many are kept now.
+    var kept: Int { free.withLock { $0.slabs.count } }
+
+    /// Memory of that size, kept or new.
     func take(_ capacity: Int) -> UnsafeMutableRawBufferPointer {
         if capacity == Self.keptSize, let kept = free.withLock({ $0.slabs.popLast().map(Boxed.init) }) {
             return kept.bytes
@@ -66,6 +70,7 @@ private final class SlabReserve: Sendable {
         return UnsafeMutableRawBufferPointer(start: address, count: capacity)
     }
 
+    /// Keeps freed memory, or unmaps it.
     func giveBack(_ bytes: UnsafeMutableRawBufferPointer) {
         let boxed = Boxed(bytes: bytes)
         let kept = free.withLock { free in

@@ -257,9 +257,12 @@ struct Namespace: Sendable {
             use?.addInodes(-1, bytes: -node.bound.bytes)
             let uses = numbersInUse[node.inode.number, default: 1] - 1
             numbersInUse[node.inode.number] = uses > 0 ? uses : nil
+            nodes.shrinkWhereSparse()
+            numbersInUse.shrinkWhereSparse()
             bound.compact(nodes)
             guard let parent = node.parent, let name = node.name else { return }
             nodes[parent]?.directory?.children[name] = nil
+            nodes[parent]?.directory?.children.shrinkWhereSparse()
             id = parent
         }
     }

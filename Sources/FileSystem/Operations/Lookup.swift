@@ -110,6 +110,7 @@ extension BucketFileSystem {
     /// Drops lookups that the kernel has forgotten.
     public func forget(_ node: NodeID, lookups count: UInt64) {
         namespace.withLock { $0.forget(node, lookups: count) }
+        metadata.settle()
     }
 
     /// Whether what is known of an inode is fresh, taking in what a listing told of its name since.
