@@ -68,7 +68,7 @@ let package = Package(
         .executableTarget(
             name: "pail",
             dependencies: [
-                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", arguments, system, logging,
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", "CLinux", arguments, system, logging,
             ],
             swiftSettings: strict),
 

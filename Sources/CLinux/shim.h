@@ -2,6 +2,7 @@
 #ifndef PAIL_CLINUX_SHIM_H
 #define PAIL_CLINUX_SHIM_H
 
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,5 +16,23 @@ static inline int pail_punch_hole(int fd, int64_t offset, int64_t length) {
 
 // memfd_create(2) with MFD_CLOEXEC: a file in memory.
 static inline int pail_memory_file(const char *name) { return memfd_create(name, 1); }
+
+// mallopt(3): from which size on a block is a mapping of its own, given back when it is freed, and how much free memory the heap's end may
+// hold. glibc's; elsewhere nothing is set.
+static inline void pail_map_blocks_from(int bytes) {
+#if defined(M_MMAP_THRESHOLD) && defined(M_TRIM_THRESHOLD)
+    mallopt(M_MMAP_THRESHOLD, bytes);
+    mallopt(M_TRIM_THRESHOLD, bytes);
+#else
+    (void)bytes;
+#endif
+}
+
+// malloc_trim(3): gives free pages of the heap back to the system.
+static inline void pail_trim_heap(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
 
 #endif

@@ -18,8 +18,11 @@ public struct FuseMountOptions: Sendable {
     /// Mounts over a directory that has entries.
     public var allowsNonEmpty: Bool
     /// Threads that take requests from the kernel. They never wait for the network, so there is no need for many; each
-    /// keeps a receive buffer of 1 MiB once a large write came through it. 1...64.
+    /// keeps a receive buffer of ``maximumWrite`` once a large write came through it. 1...64.
     public var threads: Int
+    /// The largest WRITE and READ that the kernel may send, in bytes: 4 KiB to 1 MiB (256 pages, fs.fuse.max_pages_limit). A write that must
+    /// wait is held once more meanwhile.
+    public var maximumWrite: Int
     /// Background requests (readahead, asynchronous direct I/O) that the kernel keeps going at once: 1...65535.
     public var maximumBackground: Int
     /// How far the kernel reads ahead of a sequential reader, in bytes. Over the kernel's default of 128 KiB only where
@@ -37,7 +40,8 @@ public struct FuseMountOptions: Sendable {
     public init(
         source: String = "pail", subtype: String = "pail", allowOther: Bool = false, allowRoot: Bool = false,
         readOnly: Bool = false, defaultPermissions: Bool = true, extraOptions: [String] = [],
-        allowsNonEmpty: Bool = false, threads: Int = FuseMountOptions.defaultThreads, maximumBackground: Int = 128,
+        allowsNonEmpty: Bool = false, threads: Int = FuseMountOptions.defaultThreads, maximumWrite: Int = 1 << 20,
+        maximumBackground: Int = 128,
         maximumReadahead: Int = 16 << 20, drainTimeout: Duration = .seconds(60), handlesSignals: Bool = true
     ) {
         self.source = source
@@ -49,6 +53,7 @@ public struct FuseMountOptions: Sendable {
         self.extraOptions = extraOptions
         self.allowsNonEmpty = allowsNonEmpty
         self.threads = threads
+        self.maximumWrite = maximumWrite
         self.maximumBackground = maximumBackground
         self.maximumReadahead = maximumReadahead
         self.drainTimeout = drainTimeout

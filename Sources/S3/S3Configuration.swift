@@ -58,6 +58,8 @@ public struct S3Configuration: Sendable {
 
     /// The most connections at once: 1 to 1,024. Requests beyond them wait in line.
     public var maxConnections = 128
+    /// What the large buffers of all transfers together may take, in bytes: at least 256 KiB. Transfers beyond them have small buffers.
+    public var bufferMemory = 32 << 20
     /// The longest wait for a connection to be made, TLS included.
     public var connectTimeout: Duration = .seconds(10)
     /// A transfer that moves no byte for so long is ended (and tried again).

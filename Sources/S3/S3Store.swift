@@ -57,6 +57,7 @@ public final class S3Store: ObjectStore {
                 engine = try HTTPEngine(
                     options: HTTPEngine.Options(
                         maxConnections: min(max(1, configuration.maxConnections), 1024),
+                        buffers: TransferBuffers(memory: configuration.bufferMemory),
                         connectTimeoutMilliseconds: max(1, configuration.connectTimeout.milliseconds),
                         userAgent: configuration.userAgent, caFile: configuration.caFile,
                         verifyTLS: configuration.verifyTLS, transport: configuration.transport))

@@ -31,6 +31,9 @@ public struct FileName: Sendable, Hashable, Comparable, CustomStringConvertible 
         self.string = string
     }
 
+    /// A name from text that was one before.
+    init(checked string: String) { self.string = string }
+
     /// Byte-wise equality.
     public static func == (a: FileName, b: FileName) -> Bool { a.string.utf8.elementsEqual(b.string.utf8) }
 

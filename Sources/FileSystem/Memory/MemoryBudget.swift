@@ -5,9 +5,12 @@ import Synchronization
 ///
 /// A caller reserves before it allocates and gives back after it frees. `tryReserve` never waits: a reader shrinks its
 /// window, a writer spills to disk instead. `reserve` waits in order of arrival: for what cannot be done without. A single
-/// reservation over the whole limit is let through once nothing else is held, so that no operation is impossible, only slow.
+/// reservation over what is left of the limit is let through once nothing else is reserved, so that no operation is impossible, only slow.
 ///
 /// Before it refuses, the budget asks its reclaimers, the holders of clean data, to give some back.
+///
+/// Metadata are charged, not reserved: a name that the kernel looks up must be held whatever is free. ``MetadataUse`` keeps them to
+/// their share; here they only make less room for the rest.
 public final class MemoryBudget: Sendable {
     /// Frees clean data. Called without the budget's lock; gives back through ``MemoryBudget/release(_:)``.
     public typealias Reclaimer = @Sendable (_ wanted: Int) -> Void
@@ -21,6 +24,8 @@ public final class MemoryBudget: Sendable {
     private struct State {
         var used = 0
         var peak = 0
+        /// Of `used`: what was charged without asking.
+        var charged = 0
         var nextWaiter: UInt64 = 0
         var waiters = Deque<Waiter>()
         var reclaimers: [(id: UInt64, reclaimer: Reclaimer)] = []
@@ -109,6 +114,28 @@ public final class MemoryBudget: Sendable {
         if !granted { throw CancellationError() }
     }
 
+    /// Adds `change` bytes, or takes away where it is negative, without asking whether they are there. To be followed by
+    /// ``makeRoom()``, without any lock. Takes nothing but the budget's own lock.
+    public func charge(_ change: Int) {
+        state.withLock { state in
+            state.charged += change
+            add(change, &state)
+            precondition(state.charged >= 0, "more metadata given back than were charged")
+        }
+    }
+
+    /// Has holders of clean data give back what is used beyond the limit, and lets those in who now have room.
+    public func makeRoom() {
+        let excess = used - limit
+        if excess > 0 {
+            for (_, reclaimer) in state.withLock({ $0.reclaimers }) {
+                reclaimer(excess)
+                if used <= limit { break }
+            }
+        }
+        admit()
+    }
+
     /// Gives `bytes` back.
     public func release(_ bytes: Int) {
         state.withLock { state in
@@ -119,7 +146,7 @@ public final class MemoryBudget: Sendable {
     }
 
     private func fits(_ bytes: Int, _ state: borrowing State) -> Bool {
-        state.used + bytes <= limit || state.used == 0
+        state.used + bytes <= limit || state.used == state.charged
     }
 
     private func add(_ bytes: Int, _ state: inout State) {

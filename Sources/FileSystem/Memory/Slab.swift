@@ -27,6 +27,7 @@ public final class Slab: @unchecked Sendable {
         if isMapping {
             bytes = SlabReserve.shared.take(capacity)
         } else {
+            SlabReserve.shared.noteOther(capacity)
             bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
         }
     }
@@ -40,7 +41,7 @@ public final class Slab: @unchecked Sendable {
 }
 
 /// Freed mappings of one common size, kept for the next taker.
-private final class SlabReserve: Sendable {
+final class SlabReserve: Sendable {
     static let shared = SlabReserve()
 
     /// The size worth keeping: the one that reads and writes use.
@@ -50,18 +51,26 @@ private final class SlabReserve: Sendable {
 
     private struct Free: @unchecked Sendable {
         var slabs: [UnsafeMutableRawBufferPointer] = []
+        /// Bytes of other sizes taken since the last slab was given up for them.
+        var takenOtherwise = 0
     }
     private let free = Mutex(Free())
 
+    /// How many are kept now.
+    var kept: Int { free.withLock { $0.slabs.count } }
+
+    /// Memory of that size, kept or new.
     func take(_ capacity: Int) -> UnsafeMutableRawBufferPointer {
         if capacity == Self.keptSize, let kept = free.withLock({ $0.slabs.popLast().map(Boxed.init) }) {
             return kept.bytes
         }
+        if capacity != Self.keptSize { noteOther(capacity) }
         let address = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let address, address != MAP_FAILED else { fatalError("out of memory: \(capacity) bytes") }
         return UnsafeMutableRawBufferPointer(start: address, count: capacity)
     }
 
+    /// Keeps freed memory, or unmaps it.
     func giveBack(_ bytes: UnsafeMutableRawBufferPointer) {
         let boxed = Boxed(bytes: bytes)
         let kept = free.withLock { free in
@@ -70,6 +79,18 @@ private final class SlabReserve: Sendable {
             return true
         }
         if !kept { munmap(bytes.baseAddress, bytes.count) }
+    }
+
+    /// Slabs of another size are taken: the memory that is kept goes as those come, or it would stand beside them.
+    func noteOther(_ capacity: Int) {
+        let unused: Boxed? = free.withLock { free in
+            guard !free.slabs.isEmpty else { return nil }
+            free.takenOtherwise += capacity
+            guard free.takenOtherwise >= Self.keptSize else { return nil }
+            free.takenOtherwise = 0
+            return free.slabs.popLast().map(Boxed.init)
+        }
+        if let unused { munmap(unused.bytes.baseAddress, unused.bytes.count) }
     }
 
     private struct Boxed: @unchecked Sendable { var bytes: UnsafeMutableRawBufferPointer }

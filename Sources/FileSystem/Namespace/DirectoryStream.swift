@@ -6,14 +6,15 @@ import Synchronization
 /// **Problem.** A directory may hold more entries than memory or patience allow to fetch at once, and `readdir` must neither
 /// repeat nor skip one while others come and go.
 ///
-/// **Design.** Each opened directory keeps the entries that it has been given so far; a cookie is an index among them, so it
-/// holds whatever happens to the directory. The next page is asked for while the reader is still in the one before.
+/// **Design.** A cookie is the number of an entry among those that this opened directory was given (``DirectoryPages``), so it
+/// holds whatever happens to the directory. The next page is asked for while the reader is still in the one before, and pages
+/// behind him are let go; should he go back, their stretch is listed again.
 /// Concurrency: a value under a lock; the task that fetches is started by whoever first needs the page, and shared.
 final class DirectoryStream: Sendable {
     /// What has been fetched so far.
     struct State: Sendable {
         /// The entries so far.
-        var entries: [KnownEntries.Entry] = []
+        var pages = DirectoryPages()
         /// Where the next page begins.
         var next: ListContinuation?
         /// The last key seen, relative to the directory: where the next page's span begins.
@@ -26,6 +27,12 @@ final class DirectoryStream: Sendable {
         var hasEmitted = false
         /// When the first page was asked for.
         var began: Moment?
+        /// Entries before this number that a reply began at were all gone: the reply has to look further on.
+        var passed: (from: Int, to: Int) = (0, 0)
+        /// The directory was closed: what a fetch still brings is dropped.
+        var isReleased = false
+        /// The bytes of its pages that are counted.
+        var counted = 0
     }
 
     /// The directory.
@@ -37,5 +44,13 @@ final class DirectoryStream: Sendable {
     init(inode: Inode, state: State = State()) {
         self.inode = inode
         self.state = Mutex(state)
+    }
+
+    /// By how many bytes its pages have grown since this was last asked.
+    func takeGrowth() -> Int {
+        state.withLock { state in
+            defer { state.counted = state.pages.byteCount }
+            return state.pages.byteCount - state.counted
+        }
     }
 }

@@ -1,4 +1,5 @@
 internal import ObjectStore
+import Synchronization
 
 /// What listings have told of a directory: which names it has, over which ranges that is all of them, and since when.
 ///
@@ -13,7 +14,7 @@ internal import ObjectStore
 ///
 /// **Limits.** Entries are ordered as S3 orders keys, in which the directory `a` is `a/`: so a name is known absent only
 /// where both `a` and `a/` lie inside spans. An expired span is kept for its order (the attribute read-ahead walks along
-/// it) but no longer believed.
+/// it) but no longer believed. Spans that nobody looked into for long are dropped where memory is short.
 struct KnownEntries: Sendable {
     /// One name as a listing shows it.
     struct Entry: Sendable, Equatable {
@@ -42,8 +43,29 @@ struct KnownEntries: Sendable {
         /// When the listing was asked for.
         var seen: Moment
         /// The entries, in key order.
-        var entries: [Entry]
+        var entries: PackedEntries
+        /// When it was last of use.
+        let use = SpanUse()
+
+        /// A stretch of the given bounds and entries.
+        init(lower: String?, upper: String?, seen: Moment, entries: PackedEntries) {
+            self.lower = lower
+            self.upper = upper
+            self.seen = seen
+            self.entries = entries
+        }
+
+        /// The same, of entries in key order.
+        init(lower: String?, upper: String?, seen: Moment, entries: [Entry]) {
+            self.init(lower: lower, upper: upper, seen: seen, entries: PackedEntries(entries))
+        }
+
+        /// The bytes of memory that it takes, about.
+        var byteCount: Int { 192 + (lower?.utf8.count ?? 0) + (upper?.utf8.count ?? 0) + entries.byteCount }
     }
+
+    /// A span of more entries than this is kept in halves: what an insert moves stays small.
+    private static let largestSpan = 2048
 
     /// What is known of a name.
     enum Knowledge: Sendable, Equatable {
@@ -56,6 +78,8 @@ struct KnownEntries: Sendable {
     }
 
     private(set) var spans: [Span] = []
+    /// The bytes of memory that the spans take, about.
+    private(set) var byteCount = 0
     private var sequence: UInt64 = 0
     private var listingsInFlight = 0
     /// What became of names while listings were on their way, and when.
@@ -103,27 +127,26 @@ struct KnownEntries: Sendable {
         var found: [Entry] = []
         while found.count < limit, let index = span(after: key) {
             let span = spans[index]
-            let start = position(of: key, in: span.entries, afterEqual: true)
-            found.append(contentsOf: span.entries[start...].prefix(limit - found.count))
+            let start = span.entries.position(of: key, afterEqual: true)
+            let end = min(span.entries.count, start + limit - found.count)
+            for place in start..<end { found.append(span.entries[place]) }
             guard let upper = span.upper else { break }
             key = upper
         }
         return found
     }
 
-    /// All entries, where the spans cover the whole directory and none was asked for before `moment`; nil otherwise.
-    func all(since moment: Moment) -> [Entry]? {
+    /// All spans, where they cover the whole directory and none was asked for before `moment`; nil otherwise.
+    func whole(since moment: Moment) -> [Span]? {
         guard let first = spans.first, first.lower == nil, first.seen >= moment else { return nil }
-        var entries = first.entries
         var upper = first.upper
         for span in spans.dropFirst() {
             guard let reached = upper, let lower = span.lower, Self.same(reached, lower), span.seen >= moment else {
                 return nil
             }
-            entries.append(contentsOf: span.entries)
             upper = span.upper
         }
-        return upper == nil ? entries : nil
+        return upper == nil ? spans : nil
     }
 
     // MARK: Listings
@@ -145,8 +168,13 @@ struct KnownEntries: Sendable {
         var page = page
         let local = changedMeanwhile.filter { $0.value.sequence > start }
         if !local.isEmpty {
-            page.entries.removeAll { local[$0.name] != nil }
             for (name, change) in local {
+                for key in [name.string, name.string + "/"] {
+                    let place = page.entries.position(of: key, afterEqual: false)
+                    if place < page.entries.count, page.entries.hasKey(key, at: place) {
+                        page.entries.remove(at: place)
+                    }
+                }
                 let entry: Entry? =
                     switch (knowledge(of: name), change.change) {
                     case (.present(let entry, _), _): entry
@@ -155,7 +183,7 @@ struct KnownEntries: Sendable {
                     case (.absent, _), (.unknown, _): nil
                     }
                 guard let entry, Self.covers(page, Self.key(of: entry)) else { continue }
-                page.entries.insert(entry, at: position(of: Self.key(of: entry), in: page.entries, afterEqual: false))
+                page.entries.insert(entry, at: page.entries.position(of: Self.key(of: entry), afterEqual: false))
             }
         }
         for piece in parts(of: page) {
@@ -189,9 +217,13 @@ struct KnownEntries: Sendable {
     }
 
     private func part(of page: Span, from lower: String?, to upper: String?) -> Span {
-        let start = lower.map { position(of: $0, in: page.entries, afterEqual: true) } ?? 0
-        let end = upper.map { position(of: $0, in: page.entries, afterEqual: true) } ?? page.entries.count
-        return Span(lower: lower, upper: upper, seen: page.seen, entries: Array(page.entries[start..<end]))
+        let start = lower.map { page.entries.position(of: $0, afterEqual: true) } ?? 0
+        let end = upper.map { page.entries.position(of: $0, afterEqual: true) } ?? page.entries.count
+        var part = page
+        part.lower = lower
+        part.upper = upper
+        part.entries = page.entries.part(start..<end)
+        return part
     }
 
     private mutating func insert(_ piece: Span) {
@@ -201,6 +233,8 @@ struct KnownEntries: Sendable {
             return !Self.less(lower, pieceLower)
         }
         spans.insert(piece, at: index ?? spans.count)
+        piece.use.note()
+        byteCount += piece.byteCount
     }
 
     // MARK: This mount's own changes
@@ -211,8 +245,21 @@ struct KnownEntries: Sendable {
         removeEntries(named: entry.name)
         let key = Self.key(of: entry)
         guard let index = span(covering: key) else { return }
-        let place = position(of: key, in: spans[index].entries, afterEqual: false)
-        spans[index].entries.insert(entry, at: place)
+        byteCount -= spans[index].byteCount
+        spans[index].entries.insert(entry, at: spans[index].entries.position(of: key, afterEqual: false))
+        byteCount += spans[index].byteCount
+        spans[index].use.note()
+        if spans[index].entries.count > Self.largestSpan { halve(index) }
+    }
+
+    private mutating func halve(_ index: Int) {
+        let span = spans[index]
+        let middle = Self.key(of: span.entries[span.entries.count / 2])
+        spans[index] = part(of: span, from: span.lower, to: middle)
+        spans.insert(part(of: span, from: middle, to: span.upper), at: index + 1)
+        spans[index].use.note()
+        spans[index + 1].use.note()
+        byteCount += spans[index].byteCount + spans[index + 1].byteCount - span.byteCount
     }
 
     /// This mount has removed `name`.
@@ -229,20 +276,24 @@ struct KnownEntries: Sendable {
 
     /// The directory is new and empty: all is known.
     mutating func becomeEmpty(at moment: Moment) {
-        spans = [Span(lower: nil, upper: nil, seen: moment, entries: [])]
+        spans = []
+        byteCount = 0
+        insert(Span(lower: nil, upper: nil, seen: moment, entries: PackedEntries()))
     }
 
     /// Forgets all that listings have told.
     mutating func forget() {
         spans.removeAll()
+        byteCount = 0
     }
 
-    /// Drops spans asked for before `moment`.
-    mutating func prune(before moment: Moment) {
-        spans.removeAll { $0.seen < moment }
+    /// Drops spans that were last of use at `tick` or before. What they told is then unknown, which is never wrong.
+    mutating func dropSpans(notUsedSince tick: UInt64) {
+        spans.removeAll { $0.use.last <= tick }
+        byteCount = spans.reduce(0) { $0 + $1.byteCount }
     }
 
-    /// Number of entries held, for the memory's account.
+    /// Number of entries held.
     var count: Int { spans.reduce(0) { $0 + $1.entries.count } }
 
     // MARK: Order
@@ -282,28 +333,13 @@ struct KnownEntries: Sendable {
         return spans.firstIndex { $0.lower.map { Self.same($0, key) } == true }
     }
 
-    private func position(of key: String, in entries: [Entry], afterEqual: Bool) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            let other = Self.key(of: entries[middle])
-            if Self.less(other, key) || (afterEqual && Self.same(other, key)) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
-    }
-
     private func find(_ key: String, isDirectory: Bool, in index: Int) -> Entry? {
         let entries = spans[index].entries
-        let place = position(of: key, in: entries, afterEqual: false)
-        guard place < entries.count, Self.same(Self.key(of: entries[place]), key),
-            entries[place].isDirectory == isDirectory
-        else { return nil }
-        return entries[place]
+        spans[index].use.note()
+        let place = entries.position(of: key, afterEqual: false)
+        guard place < entries.count, entries.hasKey(key, at: place) else { return nil }
+        let entry = entries[place]
+        return entry.isDirectory == isDirectory ? entry : nil
     }
 
     private mutating func noteChange(of name: FileName, _ change: Change) {
@@ -315,7 +351,7 @@ struct KnownEntries: Sendable {
     private mutating func uncover(_ name: FileName) {
         for key in [name.string, name.string + "/"] {
             guard let index = span(covering: key) else { continue }
-            let place = position(of: key, in: spans[index].entries, afterEqual: false)
+            let place = spans[index].entries.position(of: key, afterEqual: false)
             cut(from: place > 0 ? Self.key(of: spans[index].entries[place - 1]) : spans[index].lower, to: key)
         }
     }
@@ -325,7 +361,9 @@ struct KnownEntries: Sendable {
             guard let index = span(covering: key), find(key, isDirectory: isDirectory, in: index) != nil else {
                 continue
             }
-            spans[index].entries.remove(at: position(of: key, in: spans[index].entries, afterEqual: false))
+            byteCount -= spans[index].byteCount
+            spans[index].entries.remove(at: spans[index].entries.position(of: key, afterEqual: false))
+            byteCount += spans[index].byteCount
         }
     }
 
@@ -334,23 +372,30 @@ struct KnownEntries: Sendable {
         for span in spans {
             // The piece before the new span.
             if let lower, span.lower.map({ Self.less($0, lower) }) ?? true {
-                var left = span
-                if span.upper.map({ Self.less(lower, $0) }) ?? true {
-                    left.upper = lower
-                    left.entries = Array(left.entries.prefix { !Self.less(lower, Self.key(of: $0)) })
-                }
-                kept.append(left)
+                let isCut = span.upper.map { Self.less(lower, $0) } ?? true
+                kept.append(isCut ? part(of: span, from: span.lower, to: lower) : span)
             }
             // The piece behind it.
             if let upper, span.upper.map({ Self.less(upper, $0) }) ?? true {
-                var right = span
-                if span.lower.map({ Self.less($0, upper) }) ?? true {
-                    right.lower = upper
-                    right.entries = Array(right.entries.drop { !Self.less(upper, Self.key(of: $0)) })
-                }
-                kept.append(right)
+                let isCut = span.lower.map { Self.less($0, upper) } ?? true
+                kept.append(isCut ? part(of: span, from: upper, to: span.upper) : span)
             }
         }
         spans = kept
+        byteCount = spans.reduce(0) { $0 + $1.byteCount }
     }
+}
+
+/// When a span was last of use: told by whoever looks into it, without changing what is known.
+///
+/// A tick counts uses of all spans of the process, so that spans of different directories can be set in order.
+final class SpanUse: Sendable {
+    private static let ticks = Atomic<UInt64>(0)
+    private let tick = Atomic<UInt64>(0)
+
+    /// The span is of use now.
+    func note() { tick.store(Self.ticks.add(1, ordering: .relaxed).newValue, ordering: .relaxed) }
+
+    /// When it last was.
+    var last: UInt64 { tick.load(ordering: .relaxed) }
 }

@@ -8,7 +8,7 @@
 /// stays while the kernel counts lookups of it, while it has children here, or while its inode is busy (open, or not yet
 /// stored); an unlinked one has no parent any more and stays for its open handles alone.
 ///
-/// **Limits.** Memory grows with what the kernel remembers; the kernel forgets under memory pressure.
+/// **Limits.** Memory grows with what the kernel remembers; it is asked to forget what is too much, see ``InodeBound``.
 struct Namespace: Sendable {
     /// An inode's place in the tree.
     struct Node: Sendable {
@@ -22,6 +22,8 @@ struct Namespace: Sendable {
         var lookups: UInt64 = 0
         /// What is known of its entries: directories only.
         var directory: Directory?
+        /// Its part in the kernel's being asked to forget.
+        var bound = InodeBound.Mark()
     }
 
     /// What is known of a directory's entries.
@@ -32,17 +34,36 @@ struct Namespace: Sendable {
         /// The entries that have an inode here.
         var children: [FileName: NodeID] = [:]
         /// What listings have told.
-        var known = KnownEntries()
+        var known = KnownEntries() { didSet { count() } }
         /// Recognises a walker that stats one entry after the other.
         var walk = AttributeWalk()
         /// What the read-ahead of attributes found and nobody has asked for yet.
-        var prefetched: [FileName: Resolution] = [:]
+        var prefetched: [FileName: Resolution] = [:] { didSet { count() } }
         /// When this mount removed or renamed away a name: answers that were asked for before are not believed.
         var removed: [FileName: Moment] = [:]
         /// When this mount last made a name here that nobody else has: a lock, perhaps. See LockBarrier.swift.
         var barrier: Moment?
         /// How many lookups have missed and had to list; the more, the larger the page that the next one asks for.
         var misses = 0
+        /// Where its memory is counted, and what is counted there of it.
+        private let use: MetadataUse?
+        private var counted = (names: 0, ahead: 0)
+
+        /// What is known at first: nothing.
+        init(use: MetadataUse?) { self.use = use }
+
+        deinit {
+            use?.addNames(-counted.names)
+            use?.addAhead(-counted.ahead)
+        }
+
+        private func count() {
+            let now = (names: known.byteCount, ahead: prefetched.count * InodeBound.bytesAhead)
+            guard now != counted else { return }
+            use?.addNames(now.names - counted.names)
+            use?.addAhead(now.ahead - counted.ahead)
+            counted = now
+        }
 
         /// Questions about names that are under way, and the names that were stored meanwhile: an answer that was asked for before
         /// that is not believed, although no inode may be there to know better.
@@ -92,10 +113,13 @@ struct Namespace: Sendable {
     private(set) var nodes: [NodeID: Node] = [:]
     private var nextID: UInt64 = NodeID.root.rawValue + 1
     private var numbersInUse: [UInt64: Int] = [:]
+    private var bound = InodeBound()
+    private let use: MetadataUse?
 
-    /// A tree of the root alone.
-    init(root: Inode) {
-        nodes[.root] = Node(inode: root, directory: Directory())
+    /// A tree of the root alone, its memory counted by `use`.
+    init(root: Inode, use: MetadataUse? = nil) {
+        self.use = use
+        nodes[.root] = Node(inode: root, directory: Directory(use: use))
         numbersInUse[root.number] = 1
     }
 
@@ -163,8 +187,11 @@ struct Namespace: Sendable {
     /// Hangs a new inode under `parent`, in place of what hung there by that name, which is cut off.
     mutating func insert(_ inode: Inode, as name: FileName, in parent: NodeID) {
         let old = nodes[parent]?.directory?.children[name]
-        nodes[inode.node] = Node(
-            inode: inode, parent: parent, name: name, directory: inode.type == .directory ? Directory() : nil)
+        var node = Node(
+            inode: inode, parent: parent, name: name, directory: inode.type == .directory ? Directory(use: use) : nil)
+        node.bound = bound.added(inode, named: name)
+        use?.addInodes(1, bytes: node.bound.bytes)
+        nodes[inode.node] = node
         nodes[parent]?.directory?.children[name] = inode.node
         numbersInUse[inode.number, default: 0] += 1
         // Only now: the old one may have been all that held the parent.
@@ -210,6 +237,7 @@ struct Namespace: Sendable {
     /// The kernel has looked the node up once more.
     mutating func addLookup(_ id: NodeID) {
         nodes[id]?.lookups += 1
+        nodes[id]?.bound.noteLookup()
     }
 
     /// The kernel forgets `count` lookups.
@@ -226,11 +254,48 @@ struct Namespace: Sendable {
             !node.inode.isBusy
         {
             nodes[id] = nil
+            use?.addInodes(-1, bytes: -node.bound.bytes)
             let uses = numbersInUse[node.inode.number, default: 1] - 1
             numbersInUse[node.inode.number] = uses > 0 ? uses : nil
+            nodes.shrinkWhereSparse()
+            numbersInUse.shrinkWhereSparse()
+            bound.compact(nodes)
             guard let parent = node.parent, let name = node.name else { return }
             nodes[parent]?.directory?.children[name] = nil
+            nodes[parent]?.directory?.children.shrinkWhereSparse()
             id = parent
+        }
+    }
+
+    // MARK: Memory
+
+    /// Picks what the kernel shall be asked to forget: names, with their directories, of inodes that take `bytes`, and are at least
+    /// `count`, as far as there are such that nobody has used of late and that nothing else holds.
+    mutating func inodesToGiveBack(bytes: Int, count: Int) -> [LookupTarget] {
+        bound.pick(bytes: bytes, count: count, from: &nodes)
+    }
+
+    /// Drops what listings told, the longest out of use first, until at least `bytes` are free.
+    func dropNames(bytes: Int) {
+        var spans: [(tick: UInt64, bytes: Int)] = []
+        for node in nodes.values {
+            if let directory = node.directory { spans += directory.known.spans.map { ($0.use.last, $0.byteCount) } }
+        }
+        spans.sort { $0.tick < $1.tick }
+        var freed = 0
+        let last = spans.first { span in
+            freed += span.bytes
+            return freed >= bytes
+        }
+        guard let tick = last?.tick ?? spans.last?.tick else { return }
+        for node in nodes.values { node.directory?.known.dropSpans(notUsedSince: tick) }
+    }
+
+    /// Drops attributes that were fetched ahead before `moment` and never asked for.
+    func dropAhead(before moment: Moment) {
+        for node in nodes.values {
+            guard let directory = node.directory, !directory.prefetched.isEmpty else { continue }
+            directory.prefetched = directory.prefetched.filter { $0.value.seen >= moment }
         }
     }
 

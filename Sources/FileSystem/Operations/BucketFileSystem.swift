@@ -17,6 +17,8 @@ public final class BucketFileSystem: MountableFileSystem {
     let options: FileSystemOptions
     let logger: Logger
     let budget: MemoryBudget
+    let metadata: MetadataUse
+    let disk: DiskBudget
     let contentTypes: ContentTypeTable
 
     let namespace: Mutex<Namespace>
@@ -44,7 +46,9 @@ public final class BucketFileSystem: MountableFileSystem {
         keys = KeySpace(prefix: prefix)
         self.options = options
         self.logger = logger
-        budget = MemoryBudget(limit: options.memoryLimit)
+        budget = MemoryBudget(limit: options.memoryLimit - options.overdraft)
+        metadata = MetadataUse(budget: budget)
+        disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()
         let now = options.clock.wall()
         mountedAt = now
@@ -56,7 +60,7 @@ public final class BucketFileSystem: MountableFileSystem {
                     type: .directory, permissions: options.rootPermissions, owner: options.owner, group: options.group,
                     modificationTime: now, changeTime: now, accessTime: now),
                 seen: options.clock.monotonic()))
-        namespace = Mutex(Namespace(root: root))
+        namespace = Mutex(Namespace(root: root, use: metadata))
     }
 
     /// Keeps the way back to the kernel.

@@ -89,6 +89,7 @@ extension BucketFileSystem {
         }
         guard let inode else { throw .fileExists }
         touch(parent)
+        keepMetadataBound()
         let file = OpenFile(
             inode: inode, flags: flags, stream: ReadStream(), staged: inode.state.withLock { $0.staged },
             isCreator: true)

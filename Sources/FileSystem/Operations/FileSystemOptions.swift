@@ -20,8 +20,12 @@ public struct FileSystemOptions: Sendable {
     public var rootPermissions: UInt32 = 0o755
     /// How late, in seconds, a change made elsewhere may be seen: 0 and up.
     public var attributeTimeout: Double = 1
-    /// The memory that file content may take, in bytes.
+    /// The memory that file content and metadata may take, in bytes.
     public var memoryLimit = 256 << 20
+    /// Of that, what metadata may take, in bytes: names, inodes, listings on their way. Nil for half of it; never more than that.
+    public var metadataShare: Int?
+    /// The most inodes known at once; beyond it the kernel is asked to forget files. 0 where only their memory counts.
+    public var maximumInodes = 0
     /// Size of an upload's first thousand parts, and the size below which a file is one PUT, in bytes.
     public var partSize: Int64 = 8 << 20
     /// Parts of one file on their way at once.
@@ -34,6 +38,10 @@ public struct FileSystemOptions: Sendable {
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.
     public var spillDirectory = "/var/tmp"
+    /// What the disk of ``spillDirectory`` shall have free, in bytes: below it, copies of what the store has already are not kept there.
+    public var minimumFreeDisk: Int64 = 1 << 30
+    /// The most that staged content may take of that disk, in bytes; nil for as much as there is.
+    public var diskLimit: Int64?
     /// The file that tells content types, in mime.types(5)'s form; nil for `/etc/mime.types`.
     public var contentTypesFile: String?
     /// Whether there are extended attributes; without, all that asks for them gets `ENOTSUP`.
@@ -58,4 +66,11 @@ public struct FileSystemOptions: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// What of the limit is set aside for those who may go beyond the budget, in bytes: one upload and one writer, by a part each,
+    /// where only uploads can free memory (``OverBudgetGate``). A part, but no more than an eighth of all.
+    var overdraft: Int { min(Int(clamping: partSize), memoryLimit / 8) }
+
+    /// What metadata may take, in bytes.
+    var metadataLimit: Int { min(metadataShare ?? .max, memoryLimit / 2) }
 }

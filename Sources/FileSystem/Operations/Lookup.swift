@@ -41,6 +41,7 @@ extension BucketFileSystem {
         switch found {
         case .success(let inode):
             readAttributesAhead(of: name, in: parent)
+            keepMetadataBound()
             return .success(entry(for: inode))
         case .failure(let errno): return .failure(errno)
         case nil: return nil
@@ -76,6 +77,7 @@ extension BucketFileSystem {
                 return (false, inode)
             }
             if isOutdated { continue }
+            keepMetadataBound()
             guard let inode else { throw .noSuchFileOrDirectory }
             return inode
         }
@@ -108,6 +110,7 @@ extension BucketFileSystem {
     /// Drops lookups that the kernel has forgotten.
     public func forget(_ node: NodeID, lookups count: UInt64) {
         namespace.withLock { $0.forget(node, lookups: count) }
+        metadata.settle()
     }
 
     /// Whether what is known of an inode is fresh, taking in what a listing told of its name since.

@@ -110,6 +110,7 @@ extension BucketFileSystem {
             return inode
         }
         guard let inode else { throw .noSuchFileOrDirectory }
+        keepMetadataBound()
         return inode
     }
 

@@ -83,6 +83,8 @@ extension BucketFileSystem {
         limits.partSize = options.partSize
         limits.singlePutThreshold = options.partSize
         limits.parallelParts = options.parallelParts
+        limits.minimumFreeDisk = options.minimumFreeDisk
+        limits.disk = disk
         return StagedFile(
             base: base, store: store, budget: budget, limits: limits, logger: logger,
             uploadTarget: { [weak inode, weak self] in

@@ -15,14 +15,15 @@ extension BucketFileSystem {
             guard let node = namespace[node] else { return .failure(.staleNFSFileHandle) }
             guard let directory = node.directory else { return .failure(.notDirectory) }
             var state = DirectoryStream.State()
-            if let entries = directory.known.all(since: fresh) {
-                state.entries = entries
+            if let spans = directory.known.whole(since: fresh) {
+                for span in spans { state.pages.append(span.entries, after: span.lower, to: span.upper) }
                 state.isComplete = true
                 state.began = options.clock.monotonic()
                 appendUnstored(to: &state, node.inode, namespace)
             }
             return .success(DirectoryStream(inode: node.inode, state: state))
         }
+        if case .success(let stream) = opened { account(for: stream) }
         return opened.map { stream in handles.withLock { $0.add(stream) } }
     }
 
@@ -35,7 +36,14 @@ extension BucketFileSystem {
     /// `RELEASEDIR`
     public func releaseDirectory(_ handle: HandleID) {
         let stream = handles.withLock { $0.removeDirectory(handle) }
-        stream?.state.withLock { $0.fetch }?.cancel()
+        guard let stream else { return }
+        stream.state.withLock { $0.fetch }?.cancel()
+        stream.state.withLock { state in
+            state.isReleased = true
+            state.pages = DirectoryPages()
+        }
+        account(for: stream)
+        metadata.settle()
     }
 
     /// `READDIR` and `READDIRPLUS` from what has been fetched.
@@ -48,9 +56,13 @@ extension BucketFileSystem {
             rewind(stream, fresh: fresh)
             noteAccess(to: stream.inode)
         }
-        let (entries, isComplete) = stream.state.withLock { ($0.entries, $0.isComplete) }
-        let start = cookie < 2 ? 0 : Int(cookie) - 2
-        if start >= entries.count, !isComplete { return nil }
+        let (pages, isComplete) = stream.state.withLock { ($0.pages, $0.isComplete) }
+        let start = Self.number(of: cookie)
+        switch pages.next(from: start) {
+        case .released: return nil
+        case .end where !isComplete: return nil
+        case .end, .entry: break
+        }
         stream.state.withLock { $0.hasEmitted = true }
         if cookie < 1 {
             guard emit(item(".", stream.inode, next: 1)) else { return .success(()) }
@@ -58,30 +70,55 @@ extension BucketFileSystem {
         if cookie < 2 {
             guard emit(item("..", parent(of: stream.inode), next: 2)) else { return .success(()) }
         }
-        var index = start
+        var number = start
+        var hasEmitted = cookie < 2
+        var isFull = false
+        var isAtEnd = false
         namespace.withLock { namespace in
-            while index < entries.count {
-                guard emitEntry(entries[index], at: index, of: stream, plus: plus, fresh: fresh, &namespace, emit)
-                else {
-                    break
+            while case .entry(let entry, let found) = pages.next(from: number) {
+                switch emitEntry(entry, at: found, of: stream, in: pages, plus: plus, fresh: fresh, &namespace, emit) {
+                case .given: hasEmitted = true
+                case .gone: break
+                case .full:
+                    isFull = true
+                    return
                 }
-                index += 1
+                number = found + 1
             }
+            isAtEnd = isComplete && pages.next(from: number) == .end
         }
-        if !isComplete, index + 1000 > entries.count { startFetch(stream) }
-        return .success(())
+        stream.state.withLock { $0.pages.release(before: start, keeping: Self.pagesKept) }
+        account(for: stream)
+        if !isComplete, number + 1000 > pages.count { startFetch(stream) }
+        if hasEmitted || isAtEnd || isFull { return .success(()) }
+        // All that was there is gone since. No entry at all would tell the reader that the directory ends here.
+        stream.state.withLock { $0.passed = (start, number) }
+        return nil
     }
+
+    /// How many pages behind the reader are held: he may step back by what fills one reply.
+    private static let pagesKept = 4
+
+    /// The number of the entry that a reply from `cookie` on begins with.
+    private static func number(of cookie: UInt64) -> Int { cookie < 2 ? 0 : Int(clamping: cookie - 2) }
 
     /// Fetches the page that `cookie` lies in.
     public func prepareDirectory(_ handle: HandleID, from cookie: UInt64) async throws(Errno) {
         guard let stream = handles.withLock({ $0.directory(handle) }) else { throw .badFileDescriptor }
-        let index = cookie < 2 ? 0 : Int(cookie) - 2
+        let start = Self.number(of: cookie)
         try await perform("readdir") {
-            while let fetch = self.startFetch(stream) {
-                try await fetch.value
-                if stream.state.withLock({ $0.isComplete || $0.entries.count > index }) { return }
+            while true {
+                let (pages, passed) = stream.state.withLock { ($0.pages, $0.passed) }
+                switch pages.next(from: passed.from == start ? max(start, passed.to) : start) {
+                case .entry: return
+                case .released(let page): try await self.fetchAgain(page, of: stream, pages.pages[page])
+                case .end:
+                    guard let fetch = self.startFetch(stream) else { return }
+                    try await fetch.value
+                }
             }
         }
+        keepMetadataBound()
     }
 
     // MARK: Emitting
@@ -96,17 +133,29 @@ extension BucketFileSystem {
         }
     }
 
-    /// Hands one entry out; false where it did not fit.
+    /// What became of an entry.
+    private enum Emission {
+        /// The reader has it.
+        case given
+        /// It is not there any more, or is shown under another entry.
+        case gone
+        /// It did not fit.
+        case full
+    }
+
+    /// Hands one entry out. A directory of the same name as a file is left out: the file is what a lookup finds, and a name is there
+    /// once.
     private func emitEntry(
-        _ entry: KnownEntries.Entry, at index: Int, of stream: DirectoryStream, plus: Bool, fresh: Moment,
-        _ namespace: inout Namespace, _ emit: (DirectoryItem) -> Bool
-    ) -> Bool {
+        _ entry: KnownEntries.Entry, at index: Int, of stream: DirectoryStream, in pages: borrowing DirectoryPages,
+        plus: Bool, fresh: Moment, _ namespace: inout Namespace, _ emit: (DirectoryItem) -> Bool
+    ) -> Emission {
+        if entry.isDirectory, pages.contains(file: entry.name) { return .gone }
         let directory = stream.inode.node
         let began = stream.state.withLock { $0.began }
         if let removed = namespace[directory]?.directory?.removed[entry.name], let began, removed > began,
             namespace.child(entry.name, of: directory) == nil
         {
-            return true  // Removed here since the listing.
+            return .gone  // Removed here since the listing.
         }
         var inode = namespace.child(entry.name, of: directory)?.inode
         if inode == nil, plus, let resolution = namespace[directory]?.directory?.prefetched[entry.name],
@@ -117,15 +166,16 @@ extension BucketFileSystem {
         let next = UInt64(index) + 3
         guard let inode else {
             let number = namespace.path(of: entry.name, in: directory).map { namespace.makeNumbers(path: $0).number }
-            return emit(DirectoryItem(name: entry.name.string, inode: number ?? 2, type: type(of: entry), next: next))
+            let item = DirectoryItem(name: entry.name.string, inode: number ?? 2, type: type(of: entry), next: next)
+            return emit(item) ? .given : .full
         }
         let isKnown = plus && isFresh(inode)
         let item = DirectoryItem(
             name: entry.name.string, inode: inode.number, type: inode.type, next: next,
             entry: isKnown ? self.entry(for: inode) : nil)
-        guard emit(item) else { return false }
+        guard emit(item) else { return .full }
         if isKnown { namespace.addLookup(inode.node) }
-        return true
+        return .given
     }
 
     /// What a listing tells of an entry's type: a directory's prefix, and that nothing but a regular file is larger than a
@@ -140,8 +190,12 @@ extension BucketFileSystem {
     /// A reader that begins anew sees the directory anew.
     private func rewind(_ stream: DirectoryStream, fresh: Moment) {
         stream.state.withLock { state in
-            guard state.hasEmitted, let began = state.began, began < fresh, state.fetch == nil else { return }
+            guard state.hasEmitted, let began = state.began, state.fetch == nil,
+                began < fresh || state.pages.hasReleasedBeginning
+            else { return }
+            let counted = state.counted
             state = DirectoryStream.State()
+            state.counted = counted
         }
     }
 
@@ -183,34 +237,45 @@ extension BucketFileSystem {
                 _ = namespace.updateDirectory(directory) { $0.known.endListing() }
             }
             stream.state.withLock { state in
+                if state.isReleased { return }
                 if state.began == nil { state.began = seen }
-                append(span.entries, to: &state)
+                state.pages.append(span.entries, after: lastKey, to: span.upper)
                 state.next = page.next
                 state.lastKey = span.upper
                 state.isComplete = page.next == nil
                 if state.isComplete { appendUnstored(to: &state, stream.inode, namespace) }
             }
         }
+        account(for: stream)
     }
 
-    /// Adds a page's entries. A directory of the same name as a file before it is left out: the file is what a lookup finds,
-    /// and a name is there once.
-    private func append(_ entries: [KnownEntries.Entry], to state: inout DirectoryStream.State) {
-        for entry in entries {
-            if entry.isDirectory, Self.contains(file: entry.name, in: state.entries) { continue }
-            state.entries.append(entry)
+    /// Lists a page's stretch again: one LIST a thousand entries that are there now.
+    private func fetchAgain(_ page: Int, of stream: DirectoryStream, _ stretch: DirectoryPages.Page) async throws {
+        guard let path = namespace.withLock({ $0.path(of: stream.inode.node) }) else {
+            throw Errno.noSuchFileOrDirectory
         }
-    }
-
-    private static func contains(file name: FileName, in entries: [KnownEntries.Entry]) -> Bool {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            let key = KnownEntries.key(of: entries[middle])
-            if key.utf8.lexicographicallyPrecedes(name.string.utf8) { low = middle + 1 } else { high = middle }
+        let prefix = keys.listingPrefix(path)
+        var entries: [KnownEntries.Entry] = []
+        var next: ListContinuation?
+        var isAtEnd = false
+        while !isAtEnd {
+            let seen = options.clock.monotonic()
+            let listed = try await store.list(
+                ListRequest(
+                    prefix: prefix, delimiter: "/", startAfter: stretch.lower.map { prefix + $0 }, continuation: next))
+            for entry in span(of: listed, below: prefix, after: stretch.lower, seen: seen).entries {
+                let key = KnownEntries.key(of: entry)
+                isAtEnd = stretch.upper.map { $0.utf8.lexicographicallyPrecedes(key.utf8) } ?? false
+                if isAtEnd { break }
+                entries.append(entry)
+            }
+            next = listed.next
+            if next == nil { isAtEnd = true }
         }
-        return low < entries.count && !entries[low].isDirectory && entries[low].name == name
+        stream.state.withLock { state in
+            if !state.isReleased { state.pages.restore(page, with: entries) }
+        }
+        account(for: stream)
     }
 
     /// Adds what exists only here so far, behind the listing. A name may be in both: an unstored file was renamed over a stored
@@ -219,13 +284,13 @@ extension BucketFileSystem {
         to state: inout DirectoryStream.State, _ directory: Inode, _ namespace: borrowing Namespace
     ) {
         guard let children = namespace[directory.node]?.directory?.children else { return }
-        let listed = state.entries
+        var unstored: [KnownEntries.Entry] = []
         for (name, id) in children {
             guard let inode = namespace[id]?.inode,
-                inode.state.withLock({ $0.isNeverStored && !$0.isUnlinked }), !Self.contains(file: name, in: listed)
+                inode.state.withLock({ $0.isNeverStored && !$0.isUnlinked }), !state.pages.contains(file: name)
             else { continue }
-            state.entries.append(
-                .init(name: name, object: .init(size: 0, etag: nil, lastModified: mountedAt)))
+            unstored.append(.init(name: name, object: .init(size: 0, etag: nil, lastModified: mountedAt)))
         }
+        if !unstored.isEmpty { state.pages.append(PackedEntries(unstored), after: nil, to: nil) }
     }
 }

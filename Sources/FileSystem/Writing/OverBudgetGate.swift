@@ -9,6 +9,8 @@ import Synchronization
 final class OverBudgetGate: Sendable {
     /// The one of this process.
     static let shared = OverBudgetGate()
+    /// The one of this process for writers: see ``StagedFile/makeRoom(for:else:)``.
+    static let writers = OverBudgetGate()
 
     private struct State {
         var isTaken = false
@@ -58,4 +60,18 @@ final class OverBudgetGate: Sendable {
         }
         next?.resume(returning: true)
     }
+}
+
+/// A turn at ``OverBudgetGate/writers``, for as long as it lives.
+final class OverBudgetTurn: Sendable {
+    private let gate: OverBudgetGate
+
+    private init(_ gate: OverBudgetGate) { self.gate = gate }
+
+    /// Waits for a turn; nil when the task is cancelled first.
+    static func take(at gate: OverBudgetGate) async -> OverBudgetTurn? {
+        await gate.enter() ? OverBudgetTurn(gate) : nil
+    }
+
+    deinit { gate.leave() }
 }

@@ -52,6 +52,10 @@ struct StagedContent: Sendable {
     var isCommitting = false
     var isDiscarded = false
     var unsettled: Unsettled?
+    /// Held while bytes go to memory that the budget has not got, until the part that they fill is on its way.
+    var turn: OverBudgetTurn?
+    /// By which number the disk's budget knows this file as a holder of kept copies.
+    var reclaimer: UInt64?
     /// Grows whenever something happened that somebody may wait for.
     var progress: UInt64 = 0
     private var blocksMade = 0

@@ -53,6 +53,7 @@ extension StagedFile {
                 guard !state.isCommitting else { return false }
                 state.isCommitting = true
                 state.stream.pause()
+                state.turn = nil
                 return true
             }
             if isMine { break }
@@ -268,6 +269,7 @@ extension StagedFile {
         state.withLock { state in
             state.isDiscarded = true
             state.stream.pause()
+            state.turn = nil
         }
         await Task { await self.wait { !$0.isCommitting && !$0.stream.isBusy } }.value
         let session = state.withLock { state in

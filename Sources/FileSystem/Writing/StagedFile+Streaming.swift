@@ -24,6 +24,7 @@ extension StagedFile {
             case .create: jobs.append(.create)
             case .send(let number, let range):
                 guard let session = state.stream.session else { return jobs }
+                state.turn = nil
                 jobs.append(.send(number: number, range: range, session))
             }
         }
@@ -110,12 +111,17 @@ extension StagedFile {
                 runs.append([extent])
             }
         }
-        guard !runs.isEmpty else { return true }
+        let isStaged = content.extents.contains { if case .staged = $0.source { true } else { false } }
+        guard isStaged else { return true }
         guard let file = try? spillFile() else { return false }
         let needed = runs.joined().reduce(0) { $0 + $1.count }
         guard file.freeDiskSpace - needed >= limits.minimumFreeDisk else { return false }
+        holdKeptCopies()
         for run in runs {
-            let block = StagingBlock.onDisk(file, capacity: Int(run.reduce(0) { $0 + $1.count }))
+            let capacity = Int(run.reduce(0) { $0 + $1.count })
+            guard let block = StagingBlock.onDisk(file, capacity: capacity, for: .kept, budget: limits.disk) else {
+                return false
+            }
             for extent in run {
                 guard case .staged(let source, let at) = extent.source, let memory = source.memory else { continue }
                 let bytes = UnsafeRawBufferPointer(rebasing: memory[at..<at + Int(extent.count)])

@@ -22,7 +22,7 @@ import SystemPackage
 /// spill file, from memory to the page cache, after the store has them and off the writer's path; a writer who waits
 /// for memory waits for its own parts and so runs at the network's pace. Dropped they are where the disk has less than
 /// ``WritingLimits/minimumFreeDisk`` free, or where the opener asked for it (``WritingLimits/UploadedParts/dropped``), for
-/// files that will not be read. Then, and only then, a read, a write or a cut inside a dropped part completes the upload as
+/// files that will not be read. Where neither memory nor disk has room, see ``makeRoom(for:else:)``. Then, and only then, a read, a write or a cut inside a dropped part completes the upload as
 /// the file stands, under the target's precondition, and goes on from there as a change of the new version.
 ///
 /// **Contract.** An upload is bound to key and metadata from its first part on. `uploadTarget` is asked then. A commit
@@ -65,6 +65,7 @@ final class StagedFile: Sendable {
     }
 
     deinit {
+        if let reclaimer = state.withLock({ $0.reclaimer }) { limits.disk.removeReclaimer(reclaimer) }
         // No task of the file runs any more: each holds it. What an owner forgot to discard is not left in the bucket.
         if let session = state.withLock({ $0.stream.session }) {
             let store = store
@@ -231,7 +232,12 @@ final class StagedFile: Sendable {
                     let isDone = await withTaskExecutorPreference(DiskExecutor.shared) {
                         await self.spill(bytes, at: offset)
                     }
-                    if try isDone.get() { return bytes.count }
+                    do throws(Errno) {
+                        if try isDone.get() { return bytes.count }
+                    } catch {
+                        guard error == .noSpace || error == .diskQuotaExceeded else { throw error }
+                        fresh = try await makeRoom(for: least, else: error)
+                    }
                 }
             }
         }
@@ -270,7 +276,7 @@ final class StagedFile: Sendable {
         let features = store.features
         let file = try spillFile()
         // Space is taken under the lock, filled without it, and named by an extent under it: nobody sees it half written.
-        let (block, position) = state.withLock { state in
+        let (found, position): (StagingBlock?, Int) = state.withLock { state in
             let at = offset ?? state.map.size
             let isSequential = at == state.run.upperBound
             if isSequential, let tail = state.spillTail, tail.room >= bytes.count {
@@ -278,19 +284,25 @@ final class StagedFile: Sendable {
                 tail.used += bytes.count
                 return (tail, start)
             }
-            let block = StagingBlock.onDisk(
-                file, capacity: isSequential ? max(limits.spillBlockSize, bytes.count) : bytes.count)
+            let size = limits.disk.limit == .max ? limits.spillBlockSize : min(limits.spillBlockSize, 64 << 10)
+            let capacity = isSequential ? max(size, bytes.count) : bytes.count
+            guard let block = StagingBlock.onDisk(file, capacity: capacity, for: .needed, budget: limits.disk) else {
+                return (nil, 0)
+            }
             block.used = bytes.count
             if isSequential { state.spillTail = block }
             return (block, 0)
         }
+        guard let block = found else { throw .noSpace }
         do throws(SpillError) {
             try bytes.withUnsafeBufferPointer { buffer throws(SpillError) in
                 try block.write(UnsafeRawBufferPointer(buffer), at: position)
             }
         } catch {
-            logger.error(
-                "the spill file cannot be written",
+            // What was handed out of the tail stays unused: no extent names it.
+            let isFull = error.errno == .noSpace || error.errno == .diskQuotaExceeded
+            logger.log(
+                level: isFull ? .info : .error, "the spill file cannot be written",
                 metadata: ["directory": "\(limits.spillDirectory)", "error": "\(error.errno)"])
             throw error.errno
         }

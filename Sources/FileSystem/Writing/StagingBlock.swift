@@ -27,16 +27,23 @@ final class StagingBlock: @unchecked Sendable {
     /// Bytes taken so far.
     var used = 0
     private let pins = Atomic<Int>(0)
+    private let disk: DiskBudget?
 
-    private init(storage: Storage, capacity: Int) {
+    private init(storage: Storage, capacity: Int, disk: DiskBudget? = nil) {
         self.storage = storage
         self.capacity = capacity
+        self.disk = disk
     }
 
     /// A block of memory; nil where the budget has no room.
     static func inMemory(capacity: Int, budget: MemoryBudget) -> StagingBlock? {
         guard budget.tryReserve(capacity) else { return nil }
-        return StagingBlock(storage: .memory(Slab(capacity: capacity), reservedFrom: budget), capacity: capacity)
+        return reserved(capacity: capacity, budget: budget)
+    }
+
+    /// A block of memory that its taker has reserved from the budget, to which it is given back with the block.
+    static func reserved(capacity: Int, budget: MemoryBudget) -> StagingBlock {
+        StagingBlock(storage: .memory(Slab(capacity: capacity), reservedFrom: budget), capacity: capacity)
     }
 
     /// A block of memory that its taker has reserved for, or cannot do without.
@@ -44,15 +51,21 @@ final class StagingBlock: @unchecked Sendable {
         StagingBlock(storage: .memory(Slab(capacity: capacity), reservedFrom: nil), capacity: capacity)
     }
 
-    /// A block of the spill file.
-    static func onDisk(_ file: SpillFile, capacity: Int) -> StagingBlock {
-        StagingBlock(storage: .disk(file, offset: file.allocate(capacity), sums: SpillSums()), capacity: capacity)
+    /// A block of the spill file; nil where the disk's budget has no room.
+    static func onDisk(
+        _ file: SpillFile, capacity: Int, for purpose: DiskBudget.Purpose, budget: DiskBudget
+    ) -> StagingBlock? {
+        guard budget.tryReserve(Int64(capacity), for: purpose) else { return nil }
+        return StagingBlock(
+            storage: .disk(file, offset: file.allocate(capacity), sums: SpillSums()), capacity: capacity, disk: budget)
     }
 
     deinit {
         switch storage {
         case .memory(_, let budget): budget?.release(capacity)
-        case .disk(let file, let offset, _): file.free(at: offset, count: capacity)
+        case .disk(let file, let offset, _):
+            file.free(at: offset, count: capacity)
+            disk?.release(Int64(capacity))
         }
     }
 

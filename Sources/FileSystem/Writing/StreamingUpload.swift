@@ -88,6 +88,12 @@ struct StreamingUpload: Sendable {
     /// Whether an answer of the store is awaited.
     var isBusy: Bool { if case .creating = phase { true } else { inFlight > 0 } }
 
+    /// Whether a writer whose last unbroken run of writes is `run` will have its next part sent once that is full.
+    func follows(_ run: Range<Int64>) -> Bool {
+        if case .off = phase { return false }
+        return !isPaused && !isCut && !run.isEmpty && run.lowerBound <= frontier && run.upperBound >= frontier
+    }
+
     /// Where the last begun part ends.
     var frontier: Int64 { slots.last?.range.upperBound ?? 0 }
 

@@ -27,6 +27,11 @@ struct WritingLimits: Sendable {
     /// Copies of uploaded parts are not put on a disk with less than this free, in bytes. Bytes that nobody else has are.
     var minimumFreeDisk: Int64 = 1 << 30
 
+    /// What all spilled bytes of the mount are counted by.
+    var disk = DiskBudget()
+    /// How long a writer waits for others' uploads to make room where neither memory nor disk has any, before it gets ENOSPC.
+    var spaceWait = Duration.seconds(20)
+
     /// What becomes of the bytes of a part that was uploaded while writing goes on.
     enum UploadedParts: Sendable {
         /// They are moved to the spill file while the disk has room: they can be read back and changed at any time.

@@ -12,9 +12,6 @@ extension Dispatcher {
         }
     }
 
-    /// The largest WRITE. The kernel gives at most 256 pages a request (fs.fuse.max_pages_limit), for reads as well.
-    static let maximumWrite: UInt32 = 1 << 20
-
     private func agree(upon connection: inout fuse_conn_info) {
         // What libfuse asks for by default (and would, in a later version) is not asked for: all that is wanted stands here.
         var wanted: UInt32 = 0
@@ -30,7 +27,8 @@ extension Dispatcher {
             }
         }
         connection.want = wanted
-        connection.max_write = min(connection.max_write, Self.maximumWrite)
+        connection.max_write = min(
+            connection.max_write, UInt32(clamping: min(max(options.maximumWrite, 4 << 10), 1 << 20)))
         // The kernel offers what its device has, 128 KiB, and takes nothing over that: see ``Readahead``.
         connection.max_readahead = UInt32(clamping: options.maximumReadahead)
         connection.max_background = UInt32(clamping: min(max(options.maximumBackground, 1), 65535))

@@ -18,22 +18,20 @@ final class EasyHandle {
     private var receiveBuffer = 0
     private var sendBuffer = 0
 
-    /// The receive buffers: for answers that are a header and little more, and for content. libcurl allocates one anew for
-    /// each transfer, so a large one for a HEAD would cost more than it brings.
-    private static let smallReceiveBuffer = 16 << 10
-    private static let largeReceiveBuffer = 512 << 10
-    /// The send buffers, which stay with the handle.
-    private static let smallSendBuffer = 64 << 10
-    private static let largeSendBuffer = 1 << 20
+    /// Whether it may have large buffers: see ``TransferBuffers``.
+    let isLarge: Bool
+    private let buffers: TransferBuffers
 
     /// After so long without a byte the peer is asked whether it is still there, and again so often, see tcp(7).
     private static let keepAliveIdleSeconds = 15
     private static let keepAliveIntervalSeconds = 5
 
     /// A handle with everything set that does not change; nil when memory is short.
-    init?(options: HTTPEngine.Options, share: UnsafeMutableRawPointer?) {
+    init?(options: HTTPEngine.Options, share: UnsafeMutableRawPointer?, isLarge: Bool) {
         guard let raw = curl_easy_init() else { return nil }
         self.raw = raw
+        self.isLarge = isLarge
+        buffers = options.buffers
         connectTimeoutMilliseconds = options.connectTimeoutMilliseconds
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -167,13 +165,21 @@ final class EasyHandle {
         return pail_curl_get_long(raw, CURLINFO_NUM_CONNECTS, &connections) == CURLE_OK && connections == 0
     }
 
+    /// Whether a request had better go by a handle with large buffers.
+    static func gainsByLargeBuffers(_ request: HTTPRequest) -> Bool {
+        TransferBuffers.gainsByLarge(receiving: request.expectedLength, sending: request.body?.length ?? 0)
+    }
+
     private func setBuffers(receiving: Int64, sending: Int64) {
-        let receive = receiving > Int64(Self.smallReceiveBuffer) ? Self.largeReceiveBuffer : Self.smallReceiveBuffer
+        let receive =
+            isLarge && receiving > Int64(TransferBuffers.smallReceive)
+            ? buffers.largeReceive : TransferBuffers.smallReceive
         if receive != receiveBuffer {
             receiveBuffer = receive
             _ = pail_curl_set_long(raw, CURLOPT_BUFFERSIZE, receive)
         }
-        let send = sending > Int64(Self.smallSendBuffer) ? Self.largeSendBuffer : Self.smallSendBuffer
+        let send =
+            isLarge && sending > Int64(TransferBuffers.smallSend) ? buffers.largeSend : TransferBuffers.smallSend
         if send != sendBuffer {
             sendBuffer = send
             _ = pail_curl_set_long(raw, CURLOPT_UPLOAD_BUFFERSIZE, send)

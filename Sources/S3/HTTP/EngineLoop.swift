@@ -19,7 +19,11 @@ final class EngineLoop {
     private let options: HTTPEngine.Options
     private var limit: ConcurrencyLimit
     private var queue = Deque<Transfer>()
+    /// Idle handles with small buffers, and those with large ones.
     private var handles: [EasyHandle] = []
+    private var largeHandles: [EasyHandle] = []
+    /// Handles with large buffers, idle and in use.
+    private var largeCount = 0
     /// The transfers on the multi handle, held alive for libcurl's callbacks.
     private var active: [ObjectIdentifier: Transfer] = [:]
 
@@ -73,7 +77,7 @@ final class EngineLoop {
             transfer.finish(.failure(HTTPFailure(kind: .timedOut, message: "no connection became free in time")))
             return
         }
-        guard let handle = handles.popLast() ?? EasyHandle(options: options, share: share),
+        guard let handle = takeHandle(for: transfer.request),
             handle.prepare(for: transfer, timeoutMilliseconds: max(1, left.milliseconds)),
             curl_multi_add_handle(multi, handle.raw) == CURLM_OK
         else {
@@ -82,6 +86,23 @@ final class EngineLoop {
         }
         transfer.handle = handle
         active[ObjectIdentifier(transfer)] = transfer
+    }
+
+    /// An idle handle, or a new one: with large buffers where the transfer gains by them and there may be one more.
+    private func takeHandle(for request: HTTPRequest) -> EasyHandle? {
+        if EasyHandle.gainsByLargeBuffers(request) {
+            if let handle = largeHandles.popLast() { return handle }
+            if largeCount < options.buffers.largeHandles {
+                guard let handle = EasyHandle(options: options, share: share, isLarge: true) else { return nil }
+                largeCount += 1
+                return handle
+            }
+        }
+        return handles.popLast() ?? EasyHandle(options: options, share: share, isLarge: false)
+    }
+
+    private func keep(_ handle: EasyHandle) {
+        if handle.isLarge { largeHandles.append(handle) } else { handles.append(handle) }
     }
 
     /// Hands out the outcomes of the transfers that are done, and returns how many.
@@ -142,7 +163,7 @@ final class EngineLoop {
         handle.forget()
         transfer.handle = nil
         active[ObjectIdentifier(transfer)] = nil
-        handles.append(handle)
+        keep(handle)
     }
 
     private func expireQueued() {
@@ -157,6 +178,8 @@ final class EngineLoop {
 
     private func trimHandles() {
         if handles.count > Self.idleHandles { handles.removeFirst(handles.count - Self.idleHandles) }
+        largeCount -= largeHandles.count
+        largeHandles.removeAll()
     }
 
     private func shutDown(_ mail: EngineMailbox.Content) {
@@ -169,6 +192,7 @@ final class EngineLoop {
         for transfer in mail.submitted { transfer.finish(.failure(failure)) }
         queue.removeAll()
         handles.removeAll()
+        largeHandles.removeAll()
         curl_multi_cleanup(multi)
         if let share { curl_share_cleanup(share) }
     }

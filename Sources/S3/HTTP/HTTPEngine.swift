@@ -22,6 +22,7 @@ final class HTTPEngine: Sendable {
     /// What holds for all requests.
     struct Options: Sendable {
         var maxConnections = 128
+        var buffers = TransferBuffers(memory: 32 << 20)
         var connectTimeoutMilliseconds = 10_000
         /// A peer that acknowledges nothing for so long is gone (`TCP_USER_TIMEOUT`, see tcp(7)).
         var silenceMilliseconds = 30_000

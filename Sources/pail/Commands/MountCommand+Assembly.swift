@@ -35,6 +35,7 @@ extension MountCommand {
         case .success: break
         }
 
+        plan.memory.applyToAllocator()
         try StateDirectory.prepare(plan.stateDirectory)
         try StateDirectory.prepare(plan.spillDirectory)
         let capabilities = StoreCapabilities(store: store, plan: plan, logger: logger)
@@ -127,6 +128,9 @@ extension MountCommand {
 }
 
 extension MountPlan {
+    /// What the layers have of the memory.
+    var memory: MemoryPlan { MemoryPlan(limit: Int(request.options.memory ?? MemoryDefault.bytes())) }
+
     /// For the store.
     var storeConfiguration: S3Configuration {
         let options = request.options
@@ -135,6 +139,7 @@ extension MountPlan {
             addressing: target.addressing)
         result.listingVersion = options.listVersion == 1 ? .v1 : .v2
         result.maxConnections = Int(options.maxConnections)
+        result.bufferMemory = memory.transferBuffers
         result.connectTimeout = options.connectTimeout
         result.requestDeadline = options.requestDeadline
         result.copyDeadline = max(result.copyDeadline, options.requestDeadline)
@@ -191,7 +196,10 @@ extension MountPlan {
         result.capacity = fine.capacity
         let (seconds, attoseconds) = options.attributeTimeout.components
         result.attributeTimeout = Double(seconds) + Double(attoseconds) * 1e-18
-        result.memoryLimit = Int(options.memory)
+        result.memoryLimit = memory.limit
+        result.maximumInodes = Int(options.maximumInodes)
+        result.minimumFreeDisk = options.minimumFreeDisk
+        result.diskLimit = options.diskCache
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
         if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
@@ -210,7 +218,8 @@ extension MountPlan {
             source: options.fsName ?? request.source.description, subtype: options.subtype,
             allowOther: options.allowsOther, allowRoot: options.allowsRoot, readOnly: options.isReadOnly,
             defaultPermissions: true, extraOptions: options.kernelFlags, allowsNonEmpty: options.allowsNonempty,
-            threads: options.threads.map { Int($0) } ?? FuseMountOptions.defaultThreads, drainTimeout: drainTimeout)
+            threads: options.threads.map { Int($0) } ?? FuseMountOptions.defaultThreads,
+            maximumWrite: memory.largestRequest, drainTimeout: drainTimeout)
     }
 }
 

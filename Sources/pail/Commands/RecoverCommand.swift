@@ -33,7 +33,10 @@ struct RecoverCommand: AsyncParsableCommand {
         if number == nil, drop { throw ValidationError("Name the content to forget.") }
     }
 
-    func run() async throws {
+    func run() async throws { try await recover() }
+
+    // Apart from `run`, whose untyped errors crash Swift 6.3's optimizer here.
+    private func recover() async throws(CommandError) {
         let current = try ProcessState.currentDirectory()
         let directory = try Self.journal(at: AbsolutePath.of(place, in: current))
         do throws(LocalStateError) {

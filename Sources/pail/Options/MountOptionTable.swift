@@ -123,8 +123,20 @@ enum MountOptionTable {
 
     private static let fileSystem: [OptionSpec] = [
         .size(
-            "memory", \.memory, in: (32 << 20)...(1 << 40),
-            "The limit for data held in memory: read windows, data to be uploaded, attributes."),
+            "memory", \.memory, in: MemoryDefault.least...(1 << 40),
+            standard: "256MiB, or a quarter of the control group's limit if that is less",
+            "The limit for what is held in memory: read windows, data to be uploaded, and for at most half of it names and "
+                + "attributes."),
+        .integer(
+            "max-inodes", \.maximumInodes, in: 0...1_000_000_000,
+            "The most files known at once; beyond it the kernel is asked to forget those that were not used of late. 0: as many "
+                + "as their part of the memory holds."),
+        .size(
+            "min-free", \.minimumFreeDisk, in: 0...(1 << 50),
+            "Keep no copies of what is uploaded already on a disk with less than this free."),
+        .size(
+            "disk-cache", \.diskCache, in: (1 << 20)...(1 << 50), standard: "as much as there is",
+            "The most that data to be uploaded may take of the state directory's disk."),
         .duration(
             "attribute-timeout", \.attributeTimeout, in: .zero...(.seconds(3600)),
             "How long another host's changes may go unseen."),

@@ -60,7 +60,12 @@ struct MountOptions: Sendable, Equatable {
     var signsPayload = false
 
     // The file system.
-    var memory: Int64 = 256 << 20
+    /// Nil for ``MemoryDefault``.
+    var memory: Int64?
+    var maximumInodes: Int64 = 0
+    var minimumFreeDisk: Int64 = 1 << 30
+    /// Nil for as much as the disk has.
+    var diskCache: Int64?
     var attributeTimeout: Duration = .seconds(1)
     var stateDirectory: String?
     var isReadOnly = false

@@ -65,16 +65,31 @@ extension OptionSpec {
     /// A size in bytes.
     static func size(_ name: String, _ field: Field<Int64>, in range: ClosedRange<Int64>, _ help: String) -> OptionSpec
     {
+        size(name, in: range, standard: ByteSize.format(MountOptions()[keyPath: field]), help) {
+            $0[keyPath: field] = $1
+        }
+    }
+
+    /// A size in bytes whose default somebody else works out.
+    static func size(
+        _ name: String, _ field: Field<Int64?>, in range: ClosedRange<Int64>, standard: String, _ help: String
+    ) -> OptionSpec {
+        size(name, in: range, standard: standard, help) { $0[keyPath: field] = $1 }
+    }
+
+    private static func size(
+        _ name: String, in range: ClosedRange<Int64>, standard: String, _ help: String,
+        set: @escaping @Sendable (inout MountOptions, Int64) -> Void
+    ) -> OptionSpec {
         let accepted = "\(ByteSize.format(range.lowerBound)) to \(ByteSize.format(range.upperBound))"
         return OptionSpec(
-            name: name, placeholder: "SIZE", accepted: accepted,
-            standard: ByteSize.format(MountOptions()[keyPath: field]), help: help
+            name: name, placeholder: "SIZE", accepted: accepted, standard: standard, help: help
         ) { options, text throws(Rejection) in
             guard let bytes = ByteSize.parse(text) else {
                 throw Rejection(reason: "a size such as 64MiB or 1G expected, not \"\(text)\"")
             }
             guard range.contains(bytes) else { throw Rejection(reason: "\(text) is out of range: \(accepted)") }
-            options[keyPath: field] = bytes
+            set(&options, bytes)
         }
     }
 

@@ -86,10 +86,14 @@ import Testing
         Self.apply(&known, after: "b", at: 2, [Self.file("c")])
         #expect(known.all(since: Self.at(1)) == [Self.file("a"), Self.file("b"), Self.file("c")])
         #expect(known.all(since: Self.at(2)) == nil)
-        known.prune(before: Self.at(2))
+        known.dropSpans(notUsedSince: known.spans[0].use.last)
+        #expect(known.byteCount == known.spans[0].byteCount)
         #expect(known.all(since: Self.at(0)) == nil)
         #expect(known.knowledge(of: Self.name("a")) == .unknown)
         #expect(known.knowledge(of: Self.name("c")) == .present(Self.file("c"), seen: Self.at(2)))
+        // What was looked into last goes last.
+        known.dropSpans(notUsedSince: .max)
+        #expect(known.byteCount == 0)
     }
 
     @Test func aGapEndsTheEntries() {
@@ -318,7 +322,9 @@ private struct KnownEntriesRun {
                     limit: Int.random(in: 0...8, using: &random)))
         case 65..<80: answer()
         case 80..<96: arrive()
-        case 96..<98: known.prune(before: Moment(nanoseconds: now - 40))
+        case 96..<98:
+            known.dropSpans(
+                notUsedSince: known.spans.map(\.use.last).sorted().dropFirst(known.spans.count / 2).first ?? 0)
         case 98: known.forget(Self.names.randomElement(using: &random)!)
         default: if Int.random(in: 0..<4, using: &random) == 0 { known.forget() }
         }
@@ -430,4 +436,9 @@ private struct KnownEntriesRun {
         return isTold || changes[from...].contains { $0.entry == told }
             ? nil : "\(name) was never \(String(describing: told)) since \(seen)"
     }
+}
+
+extension KnownEntries {
+    /// All entries, where the spans cover the whole directory and none was asked for before `moment`; nil otherwise.
+    fileprivate func all(since moment: Moment) -> [Entry]? { whole(since: moment).map { $0.flatMap(\.entries) } }
 }

@@ -55,6 +55,20 @@ import Testing
         #expect(tree.subtree(of: a.node).map(\.inode.node) == [a, b, c].map(\.node))
     }
 
+    @Test func whatIsForgottenTakesNoRoom() {
+        var tree = Self.makeTree()
+        let directory = Self.add("d", .directory, to: &tree)
+        let files = (0..<40_000).map { Self.add("f\($0)", in: directory.node, to: &tree).node }
+        #expect(tree.nodes.capacity >= 40_000)
+        for file in files.dropLast(10) { tree.forget(file, lookups: 1) }
+        #expect(tree.nodes.capacity < 10_000)
+        #expect((tree[directory.node]?.directory?.children.capacity ?? .max) < 10_000)
+        #expect(tree.nodes.count == 12)
+        for (number, file) in files.enumerated().suffix(10) {
+            #expect(tree.child(Self.name("f\(number)"), of: directory.node)?.inode.node == file)
+        }
+    }
+
     @Test func aNodeGoesWithItsLastLookup() {
         var tree = Self.makeTree()
         let a = Self.add("a", lookups: 3, to: &tree)

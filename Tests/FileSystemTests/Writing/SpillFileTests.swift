@@ -66,7 +66,8 @@ import Testing
     @Test func aBlockGivesWhatWasWrittenOrAnError() throws {
         let file = try SpillFile(directory: "/tmp")
         var random = SplitMix64(seed: 11)
-        let block = StagingBlock.onDisk(file, capacity: 200_000)
+        let made = StagingBlock.onDisk(file, capacity: 200_000, for: .needed, budget: DiskBudget())
+        let block = try #require(made)
         guard case .disk(_, let start, _) = block.storage else { return }
         let content = (0..<200_000).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         // In pieces of all sizes, two writers in turn as two programs may append.
