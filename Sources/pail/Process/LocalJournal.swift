@@ -24,7 +24,7 @@ struct LocalJournal: Sendable {
     ) throws(CommandError) -> LocalJournal {
         let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
         for number in 1...mostMounts {
-            let path = parent + "/" + name + (number == 1 ? "" : "-\(number)")
+            let path = path(below: parent, name, number: number)
             do throws(LocalStateError) {
                 return LocalJournal(
                     journal: try Journal.open(
@@ -36,6 +36,17 @@ struct LocalJournal: Sendable {
         }
         throw CommandError(
             .localState, "\(mostMounts) mounts of this bucket run already; name another place by --state-dir")
+    }
+
+    /// The directories below `parent` of the mounts of one prefix, as far as they are there: what ``open(below:endpoint:bucket:prefix:isShared:options:logger:)``
+    /// has made.
+    static func directories(below parent: String, endpoint: String, bucket: String, prefix: String) -> [String] {
+        let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
+        return (1...mostMounts).map { path(below: parent, name, number: $0) }.filter { access($0, F_OK) == 0 }
+    }
+
+    private static func path(below parent: String, _ name: String, number: Int) -> String {
+        parent + "/" + name + (number == 1 ? "" : "-\(number)")
     }
 
     /// Ends what an earlier process has left half done, before this one serves: first the renames, then (in the background, for
