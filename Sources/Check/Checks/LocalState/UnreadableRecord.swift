@@ -1,3 +1,4 @@
+internal import LocalState
 internal import ObjectStore
 
 /// A row of the journal that says nothing to this version.
