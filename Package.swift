@@ -96,7 +96,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CheckTests",
-            dependencies: ["Check", "LocalState", "S3", "FileSystem", "ObjectStore", "ObjectStoreTesting", "CSQLite", logging],
+            dependencies: [
+                "Check", "LocalState", "S3", "FileSystem", "ObjectStore", "ObjectStoreTesting", "CSQLite", logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests",

@@ -70,7 +70,9 @@ final class PlantedState {
     ) async {
         for mending in [CheckOptions.Mending.nothing, .all] {
             let report = await self.check(mending)
-            #expect(report.kinds[check.name]?.examples.map(\.key) ?? [] == keys, "\(report)", sourceLocation: sourceLocation)
+            #expect(
+                report.kinds[check.name]?.examples.map(\.key) ?? [] == keys, "\(report)", sourceLocation: sourceLocation
+            )
             #expect(report.kinds[check.name]?.mended ?? 0 == 0, sourceLocation: sourceLocation)
             #expect(
                 report.status.contains(.uncorrected) == (check.severity > .note), "\(report)",
@@ -252,7 +254,9 @@ final class FaultyStoreForPending: DecoratingStore {
 
     @Test func unfinishedRename() async throws {
         let state = try PlantedState()
-        for name in ["old/", "old/a", "old/b", "new/", "new/a"] { state.bucket.plant(ObjectKey(name), name.hasSuffix("/") ? "" : "x") }
+        for name in ["old/", "old/a", "old/b", "new/", "new/a"] {
+            state.bucket.plant(ObjectKey(name), name.hasSuffix("/") ? "" : "x")
+        }
         let journal = try state.journal()
         _ = try await journal.renameBegan(from: "old/", to: "new/")
         journal.abandon()

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 
-from harness import Mount, Skip, expect, expect_equal, random_bytes, wait_until
+from harness import Mount, Skip, expect, expect_equal, lazy_unmount, random_bytes, wait_until
+from mending import expect_mended
 
 
 def _pail(run, *arguments, timeout=120):
@@ -116,6 +117,28 @@ def test_write_back_after_a_crash(run):
         expect_equal(open(again.path(path), "rb").read() if os.path.exists(again.path(path)) else None, content,
                      f"{path} as the next mount shows it")
     again.unmount()
+    _compare(server, bucket, expected)
+    expect_mended(run, again)
+
+
+def test_write_back_mended_by_a_check(run):
+    """What was acknowledged in write-back mode and not uploaded when the mount was killed is found by `pail check`, and uploaded by `pail
+    check -p`, without a mount."""
+    if not run.is_pail:
+        raise Skip("Pail's own mode")
+    server = run.server()
+    bucket = server.make_bucket("write-back-check")
+    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    _prepare(mount)
+    store = _Stopped(run, server)
+    expected = _change(mount)
+    mount.process.send(signal.SIGKILL)
+    mount.process.wait(10)
+    lazy_unmount(mount.directory)
+    store.resume()
+    done = _pail(run, "check", f"s3://{bucket}", "--endpoint-url", server.url, "--state-dir", mount.state)
+    expect(done.returncode == 4 and "pending-change" in done.stdout, f"a check that mends nothing: {done}")
+    expect_mended(run, mount)
     _compare(server, bucket, expected)
 
 

@@ -98,7 +98,9 @@ struct LocalStateCheck: Sendable {
         var inventory: JournalInventory?
         var damage: String?
         if KeptArchive.isJournal(path) {
-            do throws(LocalStateError) { inventory = try JournalInventory.read(path, isDeep ? .contents : .files) } catch {
+            do throws(LocalStateError) {
+                inventory = try JournalInventory.read(path, isDeep ? .contents : .files)
+            } catch {
                 guard error.kind == .damaged else { throw error }
                 damage = error.detail
             }

@@ -45,7 +45,9 @@ struct StateRecovery: Sendable {
         var moves: [Move] = []
         for kept in journal.kept where !Task.isCancelled {
             do throws(StoreError) {
-                if let copy = try await move(kept, of: journal) { moves.append((copy, kept.key, KeptConflict.info.name)) }
+                if let copy = try await move(kept, of: journal) {
+                    moves.append((copy, kept.key, KeptConflict.info.name))
+                }
             } catch {
                 logger.error("what is kept of \"\(kept.key)\" cannot be moved to \(LostAndFound.name)/: \(error)")
             }

@@ -90,7 +90,9 @@ extension BucketCheck {
             } catch {
                 meter.note()
                 // Not every store lists parts, and not all keys may: the listing of uploads has to do.
-                guard [.notImplemented, .accessDenied, .invalidRequest, .badResponse].contains(error.kind) else { throw error }
+                guard [.notImplemented, .accessDenied, .invalidRequest, .badResponse].contains(error.kind) else {
+                    throw error
+                }
                 found.append(finding)
             }
         }

@@ -140,7 +140,8 @@ public struct JournalInventory: Sendable {
                 MultipartUpload(
                     key: ObjectKey($0.text(0)), id: $0.text(1), initiated: Timestamp(seconds: $0.integer(2)))
             })
-        renames = try database.query("SELECT id, source, target, phase FROM renames ORDER BY id", [], DirectoryRename.init)
+        renames = try database.query(
+            "SELECT id, source, target, phase FROM renames ORDER BY id", [], DirectoryRename.init)
         hidden = try database.query("SELECT key FROM hidden ORDER BY key", [], { ObjectKey($0.text(0)) })
         return users
     }
@@ -153,7 +154,12 @@ public struct JournalInventory: Sendable {
         let blobs = BlobFolder(existing: folder)
         let rows = try database.query(
             "SELECT id, length, checksums, bytes IS NULL FROM contents ORDER BY id", [],
-            { (id: $0.integer(0), length: $0.integer(1), sums: BlockChecksums(decoding: $0.blob(2)), isFile: $0.integer(3) != 0) }
+            {
+                (
+                    id: $0.integer(0), length: $0.integer(1), sums: BlockChecksums(decoding: $0.blob(2)),
+                    isFile: $0.integer(3) != 0
+                )
+            }
         )
         for row in rows {
             var content = Content(id: row.id, length: row.length, keys: users[row.id] ?? [])

@@ -27,7 +27,8 @@ enum S3Operation: String, Sendable, CaseIterable {
     /// Whether it changes the bucket, so that an attempt without an answer leaves it open what the bucket holds.
     var isMutation: Bool {
         switch self {
-        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .listParts, .getBucketLocation,
+        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .listParts,
+            .getBucketLocation,
             .getBucketOwnershipControls, .getBucketVersioning, .getBucketLifecycleConfiguration, .getObjectAcl:
             false
         default: true

@@ -11,7 +11,8 @@ struct KeptConflict: LocalCheck {
             "The file was changed elsewhere before this machine's version was uploaded. The bucket has the other one; this one is only here, and may be what somebody "
             + "misses.",
         mending:
-            "\"pail recover\" lists them, writes one to a file, or forgets it. -y moves them to lost+found/ in the bucket, where the two can be compared.")
+            "\"pail recover\" lists them, writes one to a file, or forgets it. -y moves them to lost+found/ in the bucket, where the two can be compared."
+    )
 
     static func see(_ state: InspectedState) -> [Finding] {
         state.inventory?.kept.map { kept in

@@ -8,7 +8,8 @@ internal import ObjectStore
 enum SpillLeftover {
     static let info = CheckInfo(
         "spill-leftover", .localState, .problem, .preen,
-        one: "empty file that a mount has left on this machine", many: "empty files that mounts have left on this machine",
+        one: "empty file that a mount has left on this machine",
+        many: "empty files that mounts have left on this machine",
         explanation: "A mount died while it made a file for data that finds no room in memory.",
         mending: "-p, -a and -y delete it.")
 

@@ -11,13 +11,16 @@ struct StagedContentDamaged: LocalCheck {
             "The journal names a content that is gone, cut short, or fails its checksum (which --fast does not look at). It cannot be uploaded; the bucket has "
             + "the version before.",
         mending:
-            "Write the file anew through a mount in write-back mode, which takes the place of the damaged change; or forget what is kept: pail recover.")
+            "Write the file anew through a mount in write-back mode, which takes the place of the damaged change; or forget what is kept: pail recover."
+    )
 
     static func see(_ state: InspectedState) -> [Finding] {
         var found: [Finding] = []
         for content in state.inventory?.contents ?? [] {
             guard let damage = content.damage else { continue }
-            for key in content.keys { found.append(Finding(info, key, "\(damage); content \(content.id) in \(state.path)")) }
+            for key in content.keys {
+                found.append(Finding(info, key, "\(damage); content \(content.id) in \(state.path)"))
+            }
         }
         return found
     }
