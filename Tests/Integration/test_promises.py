@@ -341,4 +341,4 @@ def test_store_that_fails(run):
         else:
             mount.process.send(signal.SIGTERM)
             expect_equal(mount.process.wait(60), 1, "exit status of a mount that could not store a file")
-            expect("1 files of " in mount.process.output(), f"last words: {mount.process.output(300)}")
+            expect("1 change is not in the bucket yet" in mount.process.output(), f"last words: {mount.process.output(300)}")

@@ -8,8 +8,8 @@ internal import ObjectStore
 /// look again; what is not found any more was mended. A directory that a live mount holds is that mount's affair: only what
 /// is kept for a person is told.
 ///
-/// **Limits.** A mount in write-back mode that is started while its directory is looked at is refused; a strict one takes another
-/// directory, as beside another mount.
+/// **Limits.** A mount that is started while its directory is looked at takes another one, as beside another mount, and what is in the
+/// first is shown once it is uploaded.
 struct LocalStateCheck: Sendable {
     let options: LocalStateOptions
     let scope: CheckScope

@@ -64,6 +64,8 @@ final class Inode: Sendable {
         var touched: Timestamp?
         /// When it was last read here, as relatime has it: shown, and stored along with whatever is stored next.
         var accessed: Timestamp?
+        /// What this machine's disk keeps of changes that the store did not take: see ``BucketFileSystem/keepUnstored(_:error:isLast:)``.
+        var kept: Kept?
         /// Where the content of an unlinked but open file is kept.
         var hiddenKey: ObjectKey?
 
@@ -90,6 +92,19 @@ final class Inode: Sendable {
 
         /// Whether there is something to commit.
         var isDirty: Bool { !isUnlinked && attributes.type != .directory && isUnstored }
+    }
+
+    /// A content in the ``UnstoredLog``, and which state of the file it is.
+    struct Kept: Sendable {
+        /// Its number there.
+        var number: Int64
+        /// The file's size then, in bytes.
+        var size: Int64
+        /// The file's change time then.
+        var changed: Timestamp
+
+        /// Whether the file has not been changed since.
+        func isOf(_ state: State) -> Bool { size == state.staged?.size && changed == state.attributes.changeTime }
     }
 
     /// The kernel's number for it.

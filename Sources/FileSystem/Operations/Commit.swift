@@ -60,7 +60,8 @@ extension BucketFileSystem {
         guard state.isDirty else { return }
         let key = try key(of: inode)
         guard let staged = state.staged, staged.isDirty || state.version == nil else {
-            return try await storeAttributes(of: inode, key: key)
+            try await storeAttributes(of: inode, key: key)
+            return await dropKept(of: inode)
         }
         let target = try uploadTarget(for: inode, state, key: key)
         let result: CommitResult
@@ -80,6 +81,7 @@ extension BucketFileSystem {
         let needsRewrite = noteCommitted(inode, result, wanted: target.metadata, attributes: state.attributes)
         // What could not go with the upload, because it was begun before: modes and times that were set since.
         if needsRewrite { try await storeAttributes(of: inode, key: key) }
+        await dropKept(of: inode)
     }
 
     /// What an upload of a file's content makes: for a commit, and for parts that are sent before it.
@@ -203,37 +205,43 @@ extension BucketFileSystem {
     // MARK: The end
 
     /// Stores what is unstored, eight files at a time, and then waits for what the options name: what write-back mode still
-    /// has to upload.
+    /// has to upload. What cannot be stored is kept on this machine (KeepUnstored.swift).
     public func drain() async -> Int {
         lifecycle.withLock { $0.isDraining = true }
-        let failures = await store(namespace.withLock { $0.subtree(of: .root) }.map(\.inode))
+        let failures = await store(namespace.withLock { $0.subtree(of: .root) }.map(\.inode), isLast: true)
         return failures + (await options.settle?() ?? 0)
     }
 
     /// Stores what is unstored of `inodes`. Returns how many could not be stored.
-    func store(_ inodes: [Inode]) async -> Int {
+    /// - Parameter isLast: whether nothing comes after this: what cannot be stored is kept on this machine.
+    func store(_ inodes: [Inode], isLast: Bool = false) async -> Int {
         let dirty = inodes.filter { inode in inode.state.withLock { $0.isDirty } }
         return await withTaskGroup(of: Bool.self) { group in
             var failures = 0
             var next = 0
             while next < min(8, dirty.count) {
-                addCommit(of: dirty[next], to: &group)
+                addCommit(of: dirty[next], to: &group, isLast: isLast)
                 next += 1
             }
             while let isStored = await group.next() {
                 if !isStored { failures += 1 }
                 guard next < dirty.count else { continue }
-                addCommit(of: dirty[next], to: &group)
+                addCommit(of: dirty[next], to: &group, isLast: isLast)
                 next += 1
             }
             return failures
         }
     }
 
-    private func addCommit(of inode: Inode, to group: inout TaskGroup<Bool>) {
+    private func addCommit(of inode: Inode, to group: inout TaskGroup<Bool>, isLast: Bool) {
         group.addTask { [self] in
-            do { try await commit(inode) } catch { return false }
-            return true
+            do {
+                try await commit(inode)
+                return true
+            } catch {
+                if isLast { await tellUnstored(inode, error, isLast: true) }
+                return false
+            }
         }
     }
 }

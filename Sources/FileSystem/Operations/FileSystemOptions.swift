@@ -48,6 +48,8 @@ public struct FileSystemOptions: Sendable {
     public var hasOtherDescriptors: (@Sendable (_ pid: Int32, _ inode: UInt64) -> Bool)?
     /// Remembers directories' renames while they are under way; nil where a crash shall leave them half done.
     public var renameLog: (any RenameLog)?
+    /// Keeps on this machine what a close could not store; nil where it is in memory alone.
+    public var unstoredLog: (any UnstoredLog)?
     /// Waits, at the end of the mount, until the store below has in the bucket what it has taken: write-back mode. Returns the number
     /// of changes that are left when the task is cancelled. Nil where a change is in the bucket once it is answered.
     public var settle: (@Sendable () async -> Int)?

@@ -332,7 +332,7 @@ extension BucketFileSystem {
     }
 
     /// Cuts off an inode whose object somebody else has removed or replaced; it stays for who has it open.
-    private func supersede(_ inode: Inode, _ namespace: inout Namespace) {
+    func supersede(_ inode: Inode, _ namespace: inout Namespace) {
         inode.state.withLock { state in
             state.isUnlinked = true
             state.isSuperseded = true

@@ -105,18 +105,14 @@ extension BucketFileSystem {
         return true
     }
 
-    /// Releases a handle; what a close could not store is tried once more. What still cannot be stored stays in memory, is
-    /// told in the log, and is tried again with the next close or the unmount.
+    /// Releases a handle; what a close could not store is tried once more. What still cannot be stored is kept: see KeepUnstored.swift.
     public func release(_ handle: HandleID) async {
         guard let file = handles.withLock({ $0.file(handle) }) else { return }
         if file.staged != nil, file.inode.state.withLock({ $0.isDirty }) {
             do {
                 try await commit(file.inode)
             } catch {
-                let path = namespace.withLock { $0.path(of: file.inode.node) } ?? "an unlinked file"
-                logger.error(
-                    "\"\(path)\" is closed but not stored (\(error)); its changes are kept in memory and tried again at the next close and at unmount"
-                )
+                await tellUnstored(file.inode, error, isLast: file.inode.state.withLock { $0.handles == 1 })
             }
         }
         let key = try? key(of: file.inode)

@@ -167,6 +167,8 @@ extension BucketFileSystem {
                 return state.staged
             } ?? nil
         await leftOver?.discard()
+        for inode in [move.target, replaced].compactMap({ $0 }) { await dropKept(of: inode) }
+        await keepRenamed(inode)
         return true
     }
 

@@ -50,6 +50,7 @@ extension BucketFileSystem {
                 throw error
             }
             if let number { await self.options.renameLog?.renameEnded(number) }
+            if isMoved { for inode in files { try await inode.gate.withLock { await self.keepRenamed(inode) } } }
             return isMoved
         }
     }

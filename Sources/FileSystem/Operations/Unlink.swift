@@ -91,6 +91,7 @@ extension BucketFileSystem {
             _ = namespace.updateDirectory(parent) { $0.noteRemoved(name, at: now) }
         }
         await staged?.discard()
+        await dropKept(of: inode)
     }
 
     /// `RMDIR`

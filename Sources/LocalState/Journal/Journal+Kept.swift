@@ -75,28 +75,23 @@ struct KeptRecord: Sendable {
 
 /// Contents that could not be stored.
 extension Journal {
-    /// Keeps a content: durable when this returns. Costs one copy of the body to the disk.
+    /// Keeps a content: durable when this returns. Costs one copy of what is not in the bucket to the disk.
+    /// - Parameter earlier: the number of what ``keepForUpload(_:pieces:metadata:base:replacing:)`` has kept of the same file, and which
+    ///   this takes the place of.
     public func keep(
-        _ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, base: ETag?, reason: String
+        _ key: ObjectKey, pieces: [PieceToKeep], metadata: ObjectMetadata, base: ETag?, reason: String,
+        replacing earlier: Int64? = nil
     ) async throws(LocalStateError) -> KeptContent {
-        let staged = try await shelf.stage(body)
-        do throws(LocalStateError) {
-            try await shelf.synchronize([staged.id])
-            let id = state.withLock { $0.makeID() }
-            let record = KeptRecord(
-                id: id, key: key, metadata: metadata, base: base, reason: reason,
-                date: Timestamp(seconds: Int64(time(nil))),
-                pieces: [.local(content: staged.id, range: 0..<staged.length)])
-            try await change { database throws(LocalStateError) in
-                try ContentShelf.insert(staged, into: database)
-                try record.insert(into: database)
-            }
-            state.withLock { $0.kept[id] = record }
-            return record.content
-        } catch {
-            shelf.release([staged.id])
-            throw error
+        let (staged, pieces) = try await stage(pieces)
+        let id = state.withLock { $0.makeID() }
+        let record = KeptRecord(
+            id: id, key: key, metadata: metadata, base: base, reason: reason,
+            date: Timestamp(seconds: Int64(time(nil))), pieces: pieces)
+        try await insert(staged, replacing: earlier) { database throws(LocalStateError) in
+            try record.insert(into: database)
         }
+        state.withLock { $0.kept[id] = record }
+        return record.content
     }
 
     /// All that is kept, the oldest first.

@@ -53,6 +53,8 @@ public final class Journal: Sendable {
         var renames: [Int64: DirectoryRename] = [:]
         var hidden: Set<ObjectKey> = []
         var kept: [Int64: KeptRecord] = [:]
+        /// What a strict mount's closes could not store, for the next mount.
+        var unstored: [Int64: Intent] = [:]
         var nextID: Int64 = 1
         /// The intents as the start found them, taken by the write-back store.
         var intents: [(id: Int64, key: String, record: [UInt8])] = []

@@ -55,11 +55,23 @@ protocol Backlog: Sendable {
     func settle(below path: String) async -> String?
 }
 
-/// Strict mode: what is answered is stored.
+/// Strict mode: what is answered is stored. What a close could not store, and its caller knows of, is tried again.
 struct NoBacklog: Backlog {
     let journal: Journal
     var mode: String { "strict" }
-    func pending() async -> MountStatus.Pending { .init(kept: .of(journal)) }
+    func pending() async -> MountStatus.Pending {
+        let unstored = journal.unstored
+        let now = Int64(time(nil))
+        return MountStatus.Pending(
+            changes: unstored.count, bytes: unstored.reduce(0) { $0 + $1.bytes },
+            oldestAge: Double(unstored.map { now - $0.date.seconds }.max() ?? 0),
+            first: unstored.prefix(100).map {
+                .init(
+                    kind: "put", key: $0.key.string, bytes: $0.bytes, age: Double(now - $0.date.seconds), attempts: 1,
+                    lastError: "its close has failed; the mount's log says why")
+            },
+            kept: .of(journal))
+    }
     func settle(below path: String) async -> String? { nil }
 }
 

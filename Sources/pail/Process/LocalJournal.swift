@@ -6,54 +6,82 @@ import ObjectStore
 
 /// The mount's state on this machine, opened: its directory, its journal, and what an earlier process has left there.
 ///
-/// Several strict mounts of one bucket may live side by side on a machine, each with a directory of its own: `ID`, `ID-2`, `ID-3`
-/// and so on, the first that nobody holds. What a dead mount has left in the others is taken care of by whoever holds them next.
+/// Several mounts of one bucket may live side by side on a machine, each with a directory of its own: `ID`, `ID-2`, `ID-3`
+/// and so on, the first that nobody holds. What dead mounts have left in the others, the next mount takes care of.
 struct LocalJournal: Sendable {
     /// Of the directories of one bucket, so many are tried.
     private static let mostMounts = 64
 
     let journal: Journal
+    /// Whether what a close could not store is kept for the next mount: not beside a ``WriteBackStore``, to which the journal's
+    /// intents belong.
+    var keepsForUpload = true
+    let logger: Logger
+    /// The path of the first of the bucket's directories; the others' have a number behind it.
+    private let family: String
 
-    /// Opens the first free directory below `parent`.
-    /// - Parameter isShared: whether another mount of the same bucket may hold the first one.
+    /// Opens the first free directory of a mount below `parent`.
     /// - Throws: `localState`.
     static func open(
-        below parent: String, endpoint: String, bucket: String, prefix: String, isShared: Bool,
-        options: Journal.Options,
+        below parent: String, endpoint: String, bucket: String, prefix: String, options: Journal.Options,
         logger: Logger
     ) throws(CommandError) -> LocalJournal {
         let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
         for number in 1...mostMounts {
-            let path = path(below: parent, name, number: number)
-            do throws(LocalStateError) {
-                return LocalJournal(
-                    journal: try Journal.open(
-                        in: try LocalState.StateDirectory.open(path), options: options, logger: logger))
-            } catch {
-                if case .inUse = error.kind, isShared { continue }
-                throw CommandError(.localState, "\(error); name another place by --state-dir")
-            }
+            if let journal = try openFree(parent + "/" + name, number, options, logger) { return journal }
         }
         throw CommandError(
             .localState, "\(mostMounts) mounts of this bucket run already; name another place by --state-dir")
     }
 
-    /// The directories below `parent` of the mounts of one prefix, as far as they are there: what ``open(below:endpoint:bucket:prefix:isShared:options:logger:)``
-    /// has made.
+    /// The directories below `parent` of the mounts of one prefix, as far as they are there: what
+    /// ``open(below:endpoint:bucket:prefix:options:logger:)`` has made.
     static func directories(below parent: String, endpoint: String, bucket: String, prefix: String) -> [String] {
         let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
-        return (1...mostMounts).map { path(below: parent, name, number: $0) }.filter { access($0, F_OK) == 0 }
+        return (1...mostMounts).map { path(parent + "/" + name, $0) }.filter { access($0, F_OK) == 0 }
     }
 
-    private static func path(below parent: String, _ name: String, number: Int) -> String {
-        parent + "/" + name + (number == 1 ? "" : "-\(number)")
+    private static func path(_ family: String, _ number: Int) -> String {
+        number == 1 ? family : family + "-\(number)"
+    }
+
+    /// Nil where another mount has it.
+    private static func openFree(_ family: String, _ number: Int, _ options: Journal.Options, _ logger: Logger)
+        throws(CommandError) -> LocalJournal?
+    {
+        do throws(LocalStateError) {
+            let directory = try LocalState.StateDirectory.open(path(family, number))
+            return LocalJournal(
+                journal: try Journal.open(in: directory, options: options, logger: logger), logger: logger,
+                family: family)
+        } catch {
+            if case .inUse = error.kind { return nil }
+            throw CommandError(.localState, "\(error); name another place by --state-dir")
+        }
+    }
+
+    /// Opens, one after another, the other directories of the same bucket that no mount holds, and closes each behind `body`. One that
+    /// cannot be opened is told in the log.
+    func withEachOther(options: Journal.Options, _ body: (LocalJournal) async -> Void) async {
+        for number in 1...Self.mostMounts {
+            let path = Self.path(family, number)
+            guard path != journal.directory.path, access(path + "/journal.sqlite", F_OK) == 0 else { continue }
+            do throws(CommandError) {
+                guard let other = try Self.openFree(family, number, options, logger) else { continue }
+                await body(other)
+                other.journal.close()
+            } catch {
+                logger.error("what an earlier mount has left in \(path) cannot be taken care of: \(error.message)")
+            }
+        }
     }
 
     /// Ends what an earlier process has left half done, before this one serves: first the renames, then (in the background, for
     /// nothing depends on it) uploads and copies that nobody needs.
     ///
     /// Requests: none where nothing was left. What fails is told in the log and tried again by the next mount.
-    func recover(in store: RecordingStore, logger: Logger) async {
+    /// - Parameter waits: whether to return only once all of it is done.
+    func recover(in store: RecordingStore, waits: Bool) async {
         for rename in journal.renames {
             let unfinished = UnfinishedRename(
                 from: rename.from.string, to: rename.to.string, isDeleting: rename.phase == .deleting,
@@ -67,7 +95,8 @@ struct LocalJournal: Sendable {
                 )
             }
         }
-        Task { await store.removeLeftovers() }
+        let rest = Task { await store.removeLeftovers() }
+        if waits { _ = await rest.value }
     }
 }
 
@@ -79,5 +108,45 @@ extension LocalJournal: RenameLog {
 
     func renameDeletes(_ id: Int64) async throws { try await journal.renameReached(id, .deleting) }
 
-    func renameEnded(_ id: Int64) async { try? await journal.renameEnded(id) }
+    func renameEnded(_ id: Int64) async {
+        do {
+            try await journal.renameEnded(id)
+        } catch {
+            logger.warning("the end of a directory's rename could not be noted; the next mount does: \(error)")
+        }
+    }
+}
+
+extension LocalJournal: UnstoredLog {
+    func keep(_ content: UnstoredContent, replacing earlier: Int64?) async throws -> Int64? {
+        let pieces = content.pieces.map { piece -> PieceToKeep in
+            switch piece {
+            case .bytes(let body): .bytes(body)
+            case .stored(let key, let etag, let range): .stored(key: key, etag: etag, range: range)
+            }
+        }
+        switch content.cause {
+        case .conflict:
+            _ = try await journal.keep(
+                content.key, pieces: pieces, metadata: content.metadata, base: content.base, reason: content.reason,
+                replacing: earlier)
+            return nil
+        case .failure:
+            guard keepsForUpload else {
+                throw CommandError(.localState, "write-back mode has no room for it, or its journal fails")
+            }
+            return try await journal.keepForUpload(
+                content.key, pieces: pieces, metadata: content.metadata, base: content.base, replacing: earlier)
+        }
+    }
+
+    func drop(_ number: Int64) async {
+        do {
+            try await journal.dropForUpload(number)
+        } catch {
+            logger.warning(
+                "a content that is stored stays in the journal as well; the next mount finds that it is stored: \(error)"
+            )
+        }
+    }
 }

@@ -31,14 +31,30 @@ struct StoreStack: Sendable {
         let prefix = plan.request.source.prefix
         var limits = Journal.Options()
         limits.maximumBytes = options.journalSize
-        let local = try LocalJournal.open(
+        var local = try LocalJournal.open(
             below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
-            prefix: prefix, isShared: !options.isWriteBack, options: limits, logger: logger)
+            prefix: prefix, options: limits, logger: logger)
+        local.keepsForUpload = !options.isWriteBack
+        if options.isReadOnly { return StoreStack(bucket, plan, local, logger: logger) }
+        // Before this mount shows anything: what dead mounts beside this one have left.
+        await local.withEachOther(options: limits) { other in
+            await storeLeftovers(of: other, in: bucket, atMost: options.drainTimeout, logger)
+            await other.recover(in: recording(bucket, other, prefix, notesUploads: true), waits: true)
+        }
         let stack = StoreStack(bucket, plan, local, logger: logger)
-        if options.isReadOnly { return stack }
-        if !options.isWriteBack { await stack.storeLeftovers(in: bucket, atMost: options.drainTimeout) }
-        await local.recover(in: stack.store, logger: logger)
+        if !options.isWriteBack {
+            await storeLeftovers(of: local, in: bucket, atMost: options.drainTimeout, logger)
+        }
+        await local.recover(in: stack.store, waits: false)
         return stack
+    }
+
+    private static func recording(
+        _ base: any ObjectStore, _ local: LocalJournal, _ prefix: String, notesUploads: Bool
+    ) -> RecordingStore {
+        RecordingStore(
+            base, journal: local.journal, temporaryPrefix: prefix + ".pail/unlinked/", notesUploads: notesUploads,
+            logger: local.logger)
     }
 
     private init(_ bucket: S3Store, _ plan: MountPlan, _ local: LocalJournal, logger: Logger) {
@@ -59,21 +75,22 @@ struct StoreStack: Sendable {
             writeBack = nil
             backlog = NoBacklog(journal: local.journal)
         }
-        store = RecordingStore(
-            below, journal: local.journal, temporaryPrefix: plan.request.source.prefix + ".pail/unlinked/",
-            notesUploads: writeBack == nil, logger: logger)
+        store = Self.recording(below, local, plan.request.source.prefix, notesUploads: writeBack == nil)
     }
 
-    /// Uploads what an earlier mount in write-back mode has left: a strict mount shows the bucket only.
-    private func storeLeftovers(in bucket: S3Store, atMost limit: Duration) async {
+    /// Uploads what an earlier mount has left: in write-back mode what it had not uploaded yet, in strict mode what the store had
+    /// not taken.
+    private static func storeLeftovers(
+        of local: LocalJournal, in bucket: S3Store, atMost limit: Duration, _ logger: Logger
+    ) async {
         let count = local.journal.intentsLeft
         guard count > 0 else { return local.journal.sweep() }
-        logger.notice("\(count) changes of an earlier mount in write-back mode are uploaded first")
+        logger.notice("\(count) changes that an earlier mount has left are uploaded first")
         let store = WriteBackStore(CheckThenActStore(base: bucket), journal: local.journal, logger: logger)
         let left = await store.close(draining: limit == .zero ? .seconds(1_000_000_000) : limit)
         if left > 0 {
             logger.error(
-                "\(left) changes of an earlier mount in write-back mode are not in the bucket yet, and this mount does not show them; they stay in \(local.journal.directory.path): mount with --write-back to see and upload them"
+                "\(left) changes of an earlier mount are not in the bucket yet, and this mount does not show them; they stay in \(local.journal.directory.path), and the next mount tries again"
             )
         }
     }
@@ -81,6 +98,7 @@ struct StoreStack: Sendable {
     /// Lets the file system rely on what this machine keeps.
     func apply(to options: inout FileSystemOptions, _ plan: MountPlan) {
         options.renameLog = local
+        options.unstoredLog = local
         guard let writeBack else { return }
         options.settle = {
             try? await writeBack.settle()
@@ -93,11 +111,12 @@ struct StoreStack: Sendable {
 
     /// Ends the uploads and closes the journal. Returns what a person has to be told of changes that are left, if any are.
     func close() async -> String? {
-        let left = await writeBack?.close() ?? 0
+        let left = (await writeBack?.close() ?? 0) + local.journal.unstored.count
         local.journal.close()
         guard left > 0 else { return nil }
+        let what = left == 1 ? "1 change is" : "\(left) changes are"
         return
-            "\(left) changes are not in the bucket yet; they are safe in \(local.journal.directory.path) and are uploaded by "
-            + "the next mount of this bucket with --write-back"
+            "\(what) not in the bucket yet, but safe in \(local.journal.directory.path); the next mount of this bucket uploads "
+            + (left == 1 ? "it" : "them")
     }
 }
