@@ -294,7 +294,8 @@ final class FaultyStoreForPending: DecoratingStore {
         let upload = try await state.bucket.store.createUpload("big", metadata: ObjectMetadata())
         try await journal.uploadBegan(upload)
         _ = try await journal.keep(
-            "file", body: ArrayBody([1]), metadata: ObjectMetadata(), base: nil, reason: "changed elsewhere")
+            "file", pieces: [.bytes(ArrayBody([1]))], metadata: ObjectMetadata(), base: nil, reason: "changed elsewhere"
+        )
         let report = await state.check(.all)
         #expect(report.kinds[AbandonedUpload.info.name] == nil)
         #expect(report.kinds[KeptConflict.info.name]?.failed == 1, "\(report)")
