@@ -64,7 +64,9 @@ let package = Package(
             name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
         // The consistency check of a bucket: one file for each check.
-        .target(name: "Check", dependencies: ["ObjectStore", "S3", "FileSystem", system], swiftSettings: strict),
+        .target(
+            name: "Check", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", system, logging],
+            swiftSettings: strict),
         .executableTarget(
             name: "pail",
             dependencies: [
@@ -93,7 +95,10 @@ let package = Package(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
         .testTarget(
-            name: "CheckTests", dependencies: ["Check", "FileSystem", "ObjectStore", "ObjectStoreTesting"],
+            name: "CheckTests",
+            dependencies: [
+                "Check", "LocalState", "S3", "FileSystem", "ObjectStore", "ObjectStoreTesting", "CSQLite", logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests",

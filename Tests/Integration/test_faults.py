@@ -9,6 +9,7 @@ import harness
 from fault_loads import Loads, summary
 from faulty_relay import FaultyRelay
 from harness import Process, Server, expect, expect_equal
+from mending import expect_mended
 
 
 def test_bad_connections(run):
@@ -36,6 +37,7 @@ def test_bad_connections(run):
     run.note(f"connections: {relay.met}")
     run.note(f"{summary(done, errors)}; {found}; the longest operation {longest:.1f} s")
     found.expect_all()
+    expect_mended(run, mount)
 
 
 class OwnStore:
@@ -120,6 +122,7 @@ def outage(run, policy, number):
     found.expect_all()
     expect_equal(log.count("the store cannot be reached"), 1, "lines that say that the store is gone")
     expect_equal(log.count("the store answers again"), 1, "lines that say that it is back")
+    expect_mended(run, mount)
     store.stop(signal.SIGKILL)
     return errors
 

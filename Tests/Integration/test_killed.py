@@ -3,7 +3,8 @@ import signal
 import time
 
 from fault_loads import Loads, summary
-from harness import expect
+from harness import expect, lazy_unmount
+from mending import expect_mended
 from test_promises import only_pail
 
 # More than any run takes: the gate ends the programs.
@@ -12,7 +13,7 @@ LONG = 24 * 3600
 
 def killed_under_load(run, rounds, *options):
     """Kills a mount with these options so many times while four programs work on it, mounts it again with the same state each time,
-    lets it store what it has, and compares the bucket with what was acknowledged. Prints the figures and returns them."""
+    kills it a last time, has `pail check` mend what is left, and compares the bucket with what was acknowledged. Prints the figures and returns them."""
     server = run.server()
     bucket = server.make_bucket("killed")
     directory, state, gate = (run.path(name) for name in ("mnt-killed", "state-killed", "gate"))
@@ -44,8 +45,11 @@ def killed_under_load(run, rounds, *options):
     time.sleep(2)
     say("end")
     done, errors, longest = loads.finish(180)
-    run.call(run.pail, "sync", directory)
-    mount.unmount(seconds=120)
+    # Killed once more, and mended by the check this time: no mount is there to do it.
+    mount.process.send(signal.SIGKILL)
+    expect(mount.process.wait(30) is not None, "the mount outlives SIGKILL")
+    lazy_unmount(directory)
+    expect_mended(run, mount)
     found = loads.check_bucket(server, bucket)
     run.note(f"{' '.join(options) or 'strict'}, killed {rounds} times: {summary(done, errors)}")
     run.note(f"{found}; the longest operation {longest:.1f} s, the longest remount {slowest:.1f} s")
@@ -61,3 +65,10 @@ def test_killed_under_load(run):
     delete and read, and mounted again each time: all that a close, fsync, rename or unlink has acknowledged is in the bucket, once."""
     only_pail(run)
     killed_under_load(run, 150 if run.full else 5)
+
+
+def test_killed_in_write_back_under_load(run):
+    """The same with `--write-back`: what was acknowledged and not uploaded is shown by the next mount, and in the end uploaded by
+    `pail check -p`."""
+    only_pail(run)
+    killed_under_load(run, 50 if run.full else 3, "--write-back")

@@ -4,7 +4,8 @@ import signal
 import subprocess
 import time
 
-from harness import Mount, Skip, expect, expect_equal, random_bytes, wait_until
+from harness import Mount, Skip, expect, expect_equal, lazy_unmount, random_bytes, wait_until
+from mending import expect_mended
 
 
 def _pail(run, *arguments, timeout=120):
@@ -96,26 +97,43 @@ def test_write_back(run):
     mount.unmount()
 
 
-def test_write_back_after_a_crash(run):
-    """What was acknowledged in write-back mode and not uploaded when the mount is killed (with the store out of reach) is shown by the next mount
-    at once and uploaded by it."""
+def _killed_with_changes(run):
+    """A mount killed after changes of every kind, none of which the store has seen. Returns (server, mount, what must be there)."""
     if not run.is_pail:
         raise Skip("Pail's own mode")
     server = run.server()
-    bucket = server.make_bucket("write-back-crash")
-    mount = run.mount(bucket, "--write-back", "--attribute-timeout", "600")
+    mount = run.mount(server.make_bucket("write-back-crash"), "--write-back", "--attribute-timeout", "600")
     _prepare(mount)
     store = _Stopped(run, server)
     expected = _change(mount)
     mount.process.send(signal.SIGKILL)
     mount.process.wait(10)
     store.resume()
-    again = Mount(run, server, bucket, mount.options, None, mount.directory, mount.state)
+    return server, mount, expected
+
+
+def test_write_back_after_a_crash(run):
+    """What was acknowledged in write-back mode and not uploaded when the mount is killed (with the store out of reach) is shown by the next mount
+    at once and uploaded by it."""
+    server, mount, expected = _killed_with_changes(run)
+    again = Mount(run, server, mount.bucket, mount.options, None, mount.directory, mount.state)
     for path, content in expected.items():
         expect_equal(open(again.path(path), "rb").read() if os.path.exists(again.path(path)) else None, content,
                      f"{path} as the next mount shows it")
     again.unmount()
-    _compare(server, bucket, expected)
+    _compare(server, mount.bucket, expected)
+    expect_mended(run, again)
+
+
+def test_write_back_mended_by_a_check(run):
+    """What was acknowledged in write-back mode and not uploaded when the mount was killed is found by `pail check`, and uploaded by `pail
+    check -p`, without a mount."""
+    server, mount, expected = _killed_with_changes(run)
+    lazy_unmount(mount.directory)
+    done = _pail(run, "check", f"s3://{mount.bucket}", "--endpoint-url", server.url, "--state-dir", mount.state)
+    expect(done.returncode == 4 and "pending-change" in done.stdout, f"a check that mends nothing: {done}")
+    expect_mended(run, mount)
+    _compare(server, mount.bucket, expected)
 
 
 def test_write_back_ends_whole(run):

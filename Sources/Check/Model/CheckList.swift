@@ -11,6 +11,12 @@ public enum CheckList {
         BadLinkTarget.self, HiddenBody.self, PlainDirectory.self, LargeMetadata.self, ForeignAttributes.self,
     ]
 
+    static let local: [any LocalCheck.Type] = [
+        JournalDamaged.self, UnreadableRecord.self, StagedContentDamaged.self, KeptConflict.self, PendingChange.self,
+        UnfinishedRenames.self, AbandonedUpload.self, AbandonedCopy.self, UnneededContent.self, StrayContentFile.self,
+        JournalOverQuota.self, JournalSetAside.self,
+    ]
+
     /// A fresh set of the checks of the listing.
     static func makeListingChecks() -> [any ListingCheck] {
         [
@@ -22,10 +28,9 @@ public enum CheckList {
 
     /// What each check is, in the order of the output.
     public static let all: [CheckInfo] =
-        [MissingCapability.info, BucketVersions.info, UploadLifecycle.info] + listing.map { $0.info }
-        + headers.map { $0.info } + [
-            IncompleteUpload.info, DamagedContent.info,
-        ]
+        [MissingCapability.info, BucketVersions.info, UploadLifecycle.info] + local.map { $0.info }
+        + [SpillLeftover.info] + listing.map { $0.info } + headers.map { $0.info }
+        + [IncompleteUpload.info, DamagedContent.info]
 
     /// By name.
     static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

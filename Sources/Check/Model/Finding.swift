@@ -12,11 +12,14 @@ public struct Finding: Sendable {
     public var repair: Repair?
     /// What to ask the store before it counts: nil for what the listing or the headers prove.
     var confirmation: Confirmation?
+    /// When it came to be, where the check goes by that.
+    var time: Timestamp?
 
     init(
         _ check: CheckInfo, _ key: ObjectKey, _ detail: String = "", repair: Repair? = nil,
-        confirmation: Confirmation? = nil
+        confirmation: Confirmation? = nil, time: Timestamp? = nil
     ) {
+        self.time = time
         self.check = check
         self.key = key
         self.detail = detail

@@ -1,5 +1,6 @@
 internal import FileSystem
 internal import ObjectStore
+internal import S3
 
 /// What becomes of findings: confirmed, mended where that is asked for, added to the report.
 extension BucketCheck {
@@ -9,6 +10,8 @@ extension BucketCheck {
     /// Settles the findings of a page.
     /// - Throws: `cancelled`; what is not settled then is found again by the next run.
     func settle(_ findings: [Finding], _ run: inout CheckProgress) async throws(StoreError) {
+        let work = findings.contains(where: { $0.check.severity > .note }) ? await options.ownedWork() : OwnedWork()
+        let findings = findings.filter { !isAtWork($0, work, run.told) }
         // Several findings of one object may have one and the same repair.
         var groups: [(repair: Repair?, findings: [Finding])] = []
         for finding in findings {
@@ -29,7 +32,7 @@ extension BucketCheck {
             let settled = await withTaskGroup(of: (Int, Settled).self) { tasks in
                 for (index, group) in zip(batch.indices, batch) {
                     let findings = group.findings
-                    tasks.addTask { (index, await self.settle(findings)) }
+                    tasks.addTask { (index, await self.settle(findings, work)) }
                 }
                 var results: [Int: Settled] = [:]
                 for await (index, result) in tasks { results[index] = result }
@@ -59,13 +62,55 @@ extension BucketCheck {
         case found(CheckReport.State, remark: String?, copy: ObjectKey?)
     }
 
-    private func settle(_ findings: [Finding]) async -> Settled {
+    /// Whether a finding is a live mount's affair, or was told as a dead one's.
+    private func isAtWork(_ finding: Finding, _ work: OwnedWork, _ told: OwnedWork) -> Bool {
+        guard finding.check.severity > .note else { return false }
+        return told.owns(finding, scope) || !options.isForced && work.owns(finding, scope)
+    }
+
+    /// Uploads that still are there, that no part has come of lately, and that no live mount of this machine owns.
+    ///
+    /// A mount notes an upload right after the store has told it the upload's name: so it is asked behind the second look, a moment after
+    /// the first. Requests: one ListParts an upload.
+    func lookAgain(at findings: [Finding], _ told: OwnedWork) async throws(StoreError) -> [Finding] {
+        guard !findings.isEmpty else { return [] }
+        let work = await options.ownedWork()
+        let doubtful = findings.filter { !isAtWork($0, work, told) }
+        guard let progress = options.uploadProgress, !doubtful.isEmpty else { return doubtful }
+        try? await Task.sleep(for: Self.secondLook)
+        var found: [Finding] = []
+        for finding in doubtful {
+            guard case .abortUpload(let upload) = finding.repair else { continue }
+            if Task.isCancelled { throw StoreError(.cancelled, operation: "check") }
+            guard meter.allows(1) else { throw StoreError(.cancelled, operation: "ListParts") }
+            do throws(StoreError) {
+                let seen = try await progress(upload)
+                for _ in 0..<(seen?.requests ?? 1) { meter.note() }
+                if let finding = IncompleteUpload.see(finding, seen, scope) { found.append(finding) }
+            } catch {
+                meter.note()
+                // Not every store lists parts, and not all keys may: the listing of uploads has to do.
+                guard [.notImplemented, .accessDenied, .invalidRequest, .badResponse].contains(error.kind) else {
+                    throw error
+                }
+                found.append(finding)
+            }
+        }
+        return found
+    }
+
+    /// How long after the first look the second one follows.
+    private static let secondLook = Duration.milliseconds(500)
+
+    private func settle(_ findings: [Finding], _ work: OwnedWork) async -> Settled {
         guard let first = findings.first else { return .unconfirmed }
         do throws(StoreError) {
             if let confirmation = first.confirmation, try await !holds(confirmation, first.key) { return .unconfirmed }
         } catch { return .failed(error) }
-        guard let repair = first.repair, isAllowed(first) else { return .found(.found, remark: nil, copy: nil) }
-        if let reason = refusal(first) { return .found(.failed, remark: reason, copy: nil) }
+        guard let repair = first.repair, options.mending.covers(first.check) else {
+            return .found(.found, remark: nil, copy: nil)
+        }
+        if let reason = refusal(first, work) { return .found(.failed, remark: reason, copy: nil) }
         // Begun, it is done: so none is begun once the check is over or the limit near.
         guard !Task.isCancelled, meter.allows(8) else {
             return .failed(StoreError(.cancelled, operation: "check"))
@@ -77,20 +122,12 @@ extension BucketCheck {
         }
     }
 
-    private func isAllowed(_ finding: Finding) -> Bool {
-        switch options.mending {
-        case .nothing: false
-        case .preen: finding.check.repair == .preen
-        case .all: finding.check.repair != .never
-        }
-    }
-
-    /// Why it is not mended although it may be: what is in flight may be a live mount's.
-    private func refusal(_ finding: Finding) -> String? {
-        guard finding.check.group == .inFlight, let place = options.mountPoints.first, !options.isForced else {
-            return nil
-        }
-        return "the bucket is mounted at \(place): unmount it, or use --force"
+    /// Why it is not mended although it may be: it may be a live mount's.
+    private func refusal(_ finding: Finding, _ work: OwnedWork) -> String? {
+        if options.isForced { return nil }
+        if let reason = work.refusal(finding.key) { return "\(reason); run the check again later, or use --force" }
+        guard finding.check.group == .inFlight, let place = work.silent.first else { return nil }
+        return "the bucket is mounted at \(place), which does not tell what it owns: unmount it, or use --force"
     }
 
     private func holds(_ confirmation: Confirmation, _ key: ObjectKey) async throws(StoreError) -> Bool {

@@ -20,6 +20,7 @@ public final class BucketCheck: Sendable {
     /// For looking: refuses what is over the limit.
     let store: any ObjectStore
     let repairer: Repairer
+    private let localState: LocalStateCheck
 
     /// A check of a store.
     public init(_ store: any ObjectStore, options: CheckOptions, events: CheckEvents = CheckEvents()) {
@@ -28,8 +29,13 @@ public final class BucketCheck: Sendable {
         scope = CheckScope(prefix: options.prefix, now: options.now, minimumAge: options.minimumAge)
         meter = RequestMeter(limit: options.maximumRequests, used: options.requestsBefore)
         self.store = MeteredStore(base: store, meter: meter, isLimited: true)
-        repairer = Repairer(
-            CheckThenActStore(base: MeteredStore(base: store, meter: meter, isLimited: false)), prefix: options.prefix)
+        let mended = CheckThenActStore(base: MeteredStore(base: store, meter: meter, isLimited: false))
+        repairer = Repairer(mended, prefix: options.prefix)
+        localState = LocalStateCheck(
+            options: options.localState, scope: scope, mending: options.mending, isDeep: options.readsHeaders,
+            recovery: StateRecovery(
+                store: mended, prefix: options.prefix, drainTimeout: options.localState.drainTimeout,
+                logger: options.logger), logger: options.logger)
     }
 
     /// Runs it. Ends early where its task is cancelled or the limit of requests is reached: the report says so.
@@ -51,6 +57,7 @@ public final class BucketCheck: Sendable {
                     let found = [BucketVersions.see(settings.versioning), UploadLifecycle.see(settings.uploadDays)]
                     for finding in found.compactMap({ $0 }) { run.report.add(finding) }
                 }
+                try await local(&run)
                 try await listing(&run)
                 guard await agreesToCost(&run) else { throw StoreError(.cancelled, operation: "check") }
                 run.begin(.headers)
@@ -98,6 +105,19 @@ public final class BucketCheck: Sendable {
         do throws(StoreError) { return .success(try await store.list(request)) } catch { return .failure(error) }
     }
 
+    // MARK: This machine
+
+    /// First of all: what it mends is in the bucket when that is listed.
+    private func local(_ run: inout CheckProgress) async throws(StoreError) {
+        let outcome = await localState.run()
+        for (finding, state, remark) in outcome.findings { run.report.add(finding, state, remark: remark) }
+        for error in outcome.errors { run.report.fail(error) }
+        run.report.remarks += outcome.remarks
+        run.moves += outcome.moves
+        run.told = outcome.told
+        if Task.isCancelled { throw StoreError(.cancelled, operation: "check") }
+    }
+
     // MARK: The listing
 
     private func listing(_ run: inout CheckProgress) async throws(StoreError) {
@@ -134,7 +154,8 @@ public final class BucketCheck: Sendable {
             }
             // Stores differ in how they take a prefix here.
             let own = page.uploads.filter { $0.key.hasPrefix(options.prefix) }
-            try await settle(own.compactMap { IncompleteUpload.see($0, scope) }, &run)
+            let found = own.compactMap { IncompleteUpload.see($0, scope) }
+            try await settle(try await lookAgain(at: found, run.told), &run)
             guard let next = page.next, next != after else { return }
             after = next
         }
@@ -181,6 +202,8 @@ struct CheckProgress: Sendable {
     var report = CheckReport()
     /// What went to `lost+found`: to, from, why.
     var moves: [(to: ObjectKey, from: ObjectKey, check: String)] = []
+    /// What journals of dead mounts name, and has been told as theirs.
+    var told = OwnedWork()
     /// When the position was last kept.
     var saved = ContinuousClock.now
 

@@ -1,4 +1,6 @@
+public import Logging
 public import ObjectStore
+public import S3
 
 /// What a check shall do.
 public struct CheckOptions: Sendable {
@@ -28,8 +30,14 @@ public struct CheckOptions: Sendable {
     public var maximumRequests: Int?
     /// Whether what a live mount of this machine may own is mended as well.
     public var isForced = false
-    /// Mount points of the bucket on this machine.
-    public var mountPoints: [String] = []
+    /// What live mounts of this machine own in the bucket at the moment.
+    public var ownedWork: @Sendable () async -> OwnedWork = { OwnedWork() }
+    /// What has come of an upload so far, nil where it is gone: ListParts. Without it the listing of uploads has to do.
+    public var uploadProgress: (@Sendable (MultipartUpload) async throws(StoreError) -> UploadProgress?)?
+    /// What mounts keep on this machine.
+    public var localState = LocalStateOptions()
+    /// Where the recovery of local state tells what it does.
+    public var logger = Logger(label: "pail.check")
     /// What the store honours, where a probe has found it out; nil where that is not known.
     public var features: StoreFeatures?
     /// What the bucket is set to, where the store tells it.

@@ -16,20 +16,15 @@ struct BlobFolder: Sendable {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system(errno, path, "mkdir") }
     }
 
+    /// One that is only read: nothing is made where there is none.
+    init(existing path: String) { self.path = path }
+
     func file(_ id: Int64) -> String { path + "/" + String(id) }
 
     /// The numbers of all files there.
     func all() throws(LocalStateError) -> [Int64] {
-        guard let directory = opendir(path) else { throw .system(errno, path, "opendir") }
-        defer { closedir(directory) }
-        var found: [Int64] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let id = Int64(name) { found.append(id) }
-        }
-        return found
+        guard access(path, R_OK | X_OK) == 0 else { throw .system(errno, path, "opendir") }
+        return DirectoryNames.all(in: path).compactMap { Int64($0) }
     }
 
     /// Bytes of a file; nil where there is none.

@@ -27,6 +27,15 @@ public struct DirectoryRename: Sendable, Equatable {
     public var phase: Phase
 }
 
+extension DirectoryRename {
+    /// A row of `id, source, target, phase`.
+    init(_ row: SQLiteDatabase.Row) {
+        self.init(
+            id: row.integer(0), from: ObjectKey(row.text(1)), to: ObjectKey(row.text(2)),
+            phase: Phase(rawValue: Int(row.integer(3))) ?? .copying)
+    }
+}
+
 /// Work of the file system that a crash may leave half done in the bucket. Each call is durable when it returns: one
 /// transaction, shared with whatever else is written at the moment.
 extension Journal {

@@ -143,13 +143,7 @@ public final class Journal: Sendable {
             "SELECT key, upload, began FROM uploads", [],
             { (MultipartUpload(key: ObjectKey($0.text(0)), id: $0.text(1)), $0.integer(2)) })
         for (upload, began) in uploads { state.uploads[upload] = began }
-        let renames = try database.query(
-            "SELECT id, source, target, phase FROM renames", [],
-            {
-                DirectoryRename(
-                    id: $0.integer(0), from: ObjectKey($0.text(1)), to: ObjectKey($0.text(2)),
-                    phase: DirectoryRename.Phase(rawValue: Int($0.integer(3))) ?? .copying)
-            })
+        let renames = try database.query("SELECT id, source, target, phase FROM renames", [], DirectoryRename.init)
         for rename in renames { state.renames[rename.id] = rename }
         state.hidden = Set(try database.query("SELECT key FROM hidden", [], { ObjectKey($0.text(0)) }))
         let kept = try database.query(

@@ -37,4 +37,15 @@ enum JournalSchema {
         for step in steps[found...] { try database.execute(step) }
         try database.execute("PRAGMA user_version = \(format); COMMIT")
     }
+
+    /// A connection that only reads the database of a journal's directory, next to whoever writes it.
+    /// - Throws: `newerFormat`, `io`, `damaged`.
+    static func reader(of directory: String) throws(LocalStateError) -> SQLiteDatabase {
+        let database = try SQLiteDatabase(directory + "/journal.sqlite", readOnly: true)
+        let found = Int(try database.query("PRAGMA user_version", [], { $0.integer(0) }).first ?? 0)
+        guard found <= format else {
+            throw LocalStateError(.newerFormat(found: found, known: format), path: database.path)
+        }
+        return database
+    }
 }

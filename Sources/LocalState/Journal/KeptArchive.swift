@@ -35,11 +35,7 @@ public final class KeptArchive {
     /// Reads what the journal in a directory keeps now. Waits for the disk.
     /// - Throws: `io`, `damaged`, `newerFormat`.
     public init(_ directory: String) throws(LocalStateError) {
-        database = try SQLiteDatabase(directory + "/journal.sqlite", readOnly: true)
-        let found = Int(try database.query("PRAGMA user_version", [], { $0.integer(0) }).first ?? 0)
-        guard found <= JournalSchema.format else {
-            throw LocalStateError(.newerFormat(found: found, known: JournalSchema.format), path: database.path)
-        }
+        database = try JournalSchema.reader(of: directory)
         blobs = try BlobFolder(directory + "/blobs")
         let rows = try database.query(
             "SELECT id, key, record FROM kept", [], { ($0.integer(0), ObjectKey($0.text(1)), $0.blob(2)) })

@@ -43,7 +43,8 @@ public final class RecordingStore: ForwardingStore {
         leftKeys = journal.hidden
     }
 
-    /// Aborts the uploads and deletes the copies that an earlier process has left. What fails is tried again by the next mount.
+    /// Aborts the uploads and deletes the copies that an earlier process has left; their rows are gone when this returns. What fails is
+    /// tried again by the next mount.
     ///
     /// Requests: one AbortMultipartUpload an upload, one DELETE a copy.
     /// - Returns: how many there were.
@@ -51,14 +52,22 @@ public final class RecordingStore: ForwardingStore {
     public func removeLeftovers() async -> Int {
         for upload in leftUploads {
             do throws(StoreError) {
-                try await abortUpload(upload)
+                do throws(StoreError) { try await base.abortUpload(upload) } catch {
+                    guard error.kind == .noSuchUpload else { throw error }
+                }
+                try await note("AbortMultipartUpload", upload.key) { [journal] () async throws(LocalStateError) in
+                    try await journal.uploadEnded(upload)
+                }
             } catch {
                 logger.warning("an upload that an earlier mount has left could not be aborted: \(error)")
             }
         }
         for key in leftKeys {
             do throws(StoreError) {
-                try await delete(key, if: .none)
+                try await base.delete(key, if: .none)
+                try await note("DeleteObject", key) { [journal] () async throws(LocalStateError) in
+                    try await journal.hiddenEnded(key)
+                }
             } catch {
                 logger.warning("a copy that an earlier mount has left could not be removed: \(error)")
             }

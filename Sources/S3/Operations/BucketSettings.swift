@@ -1,6 +1,8 @@
 public import ObjectStore
 
 /// What a bucket is set to do with what is deleted or never ended: for the consistency check.
+///
+/// moto (seen in 5.1) names the documents after the operation: `<GetBucketVersioningResponse>`.
 extension S3Store {
     /// Attempts: nobody waits for a setting for long.
     private static let attempts = 3
@@ -13,7 +15,8 @@ extension S3Store {
             request.query = [("versioning", nil)]
             return request
         } read: { response throws(XMLReader.Failure) in
-            try FlatDocument.read(response.body, root: "VersioningConfiguration")["Status"]
+            try FlatDocument.read(
+                response.body, root: "VersioningConfiguration", or: "GetBucketVersioningResponse")["Status"]
         }
     }
 
@@ -26,7 +29,9 @@ extension S3Store {
                 request.query = [("lifecycle", nil)]
                 return request
             } read: { response throws(XMLReader.Failure) in
-                try FlatDocument.read(response.body, root: "LifecycleConfiguration")["DaysAfterInitiation"]
+                try FlatDocument.read(
+                    response.body, root: "LifecycleConfiguration", or: "GetBucketLifecycleConfigurationResponse"
+                )["DaysAfterInitiation"]
             }
         } catch {
             // NoSuchLifecycleConfiguration.

@@ -45,7 +45,7 @@ enum ErrorMapping {
         switch code {
         case "NoSuchBucket": return .noSuchBucket
         case "NoSuchUpload": return .noSuchUpload
-        case "NoSuchKey", "NoSuchVersion": return .notFound
+        case "NoSuchKey", "NoSuchVersion", "NoSuchLifecycleConfiguration": return .notFound
         case "PreconditionFailed", "ConditionalRequestConflict": return .preconditionFailed
         case "InvalidRange": return .rangeNotSatisfiable
         case "KeyTooLongError", "KeyTooLong": return .keyTooLong

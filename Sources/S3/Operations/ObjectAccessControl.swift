@@ -15,8 +15,9 @@ import Synchronization
 /// Requests: one GetBucketOwnershipControls for each copy until one has an answer; then one GetObjectAcl a copy, at the same time, or before
 /// it where an object is copied onto itself, for the copy replaces the list; one PutObjectAcl where there is something to put.
 ///
-/// **Limits.** A list that cannot be read or put just then (the store fails, not refuses) is lost, with a warning: the object is
-/// then its owner's alone. Copies of over 5 GiB, which are made in parts, and new contents have the default list.
+/// **Limits.** A list that cannot be read or put just then (the store fails twice, and does not refuse) is lost: the object is
+/// then its owner's alone. The first time the log has a warning, later on a line for debugging: moto (seen in 5.1) answers 500 for every
+/// object that was uploaded in parts, for it gives those no list at all, and is asked twice, not three times, for that costs time. Copies of over 5 GiB, which are made in parts, and new contents have the default list.
 ///
 /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html>,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html> and
@@ -32,6 +33,10 @@ final class ObjectAccessControl: Sendable {
     }
 
     private let knowledge = Mutex(Knowledge.unknown)
+    private let hasWarned = Atomic<Bool>(false)
+
+    /// Whether nobody was warned yet of a list that was lost; from now on somebody was.
+    func isFirstLoss() -> Bool { !hasWarned.exchange(true, ordering: .relaxed) }
 
     var current: Knowledge { knowledge.withLock { $0 } }
 
@@ -68,7 +73,7 @@ extension S3Store {
     }
 
     /// Attempts for a request that a copy waits for.
-    private static let attempts = 3
+    private static let attempts = 2
 
     private func mayHaveAccessControl() async -> Bool {
         switch accessControl.current {
@@ -135,7 +140,8 @@ extension S3Store {
         // The object has gone meanwhile, and its list with it.
         if error.kind == .notFound { return }
         if error.isPassing {
-            logger.warning(
+            logger.log(
+                level: accessControl.isFirstLoss() ? .warning : .debug,
                 "the access control list of \"\(key)\" could not be \(what); the copy is its owner's alone: \(error)")
         } else if accessControl.note(.none) {
             logger.notice(

@@ -16,6 +16,7 @@ enum S3Operation: String, Sendable, CaseIterable {
     case completeMultipartUpload = "CompleteMultipartUpload"
     case abortMultipartUpload = "AbortMultipartUpload"
     case listMultipartUploads = "ListMultipartUploads"
+    case listParts = "ListParts"
     case getBucketLocation = "GetBucketLocation"
     case getBucketOwnershipControls = "GetBucketOwnershipControls"
     case getBucketVersioning = "GetBucketVersioning"
@@ -26,7 +27,8 @@ enum S3Operation: String, Sendable, CaseIterable {
     /// Whether it changes the bucket, so that an attempt without an answer leaves it open what the bucket holds.
     var isMutation: Bool {
         switch self {
-        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .getBucketLocation,
+        case .headObject, .getObject, .listObjects, .listObjectsV2, .listMultipartUploads, .listParts,
+            .getBucketLocation,
             .getBucketOwnershipControls, .getBucketVersioning, .getBucketLifecycleConfiguration, .getObjectAcl:
             false
         default: true

@@ -266,3 +266,47 @@ final class UploadsDocument: XMLHandler {
         return page
     }
 }
+
+/// `<ListPartsResult>`, of which only the sums are wanted:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>.
+final class PartsDocument: XMLHandler {
+    /// The sums of one page.
+    struct Page: Sendable, Equatable {
+        var parts = 0
+        var bytes: Int64 = 0
+        var newest: Timestamp?
+        /// The marker for the page that follows; nil for the last.
+        var next: String?
+    }
+
+    private var root = ""
+    private var page = Page()
+    private var isTruncated = false
+    private var next = ""
+
+    func open(_ name: String, depth: Int) { if depth == 1 { root = name } }
+
+    func close(_ name: String, text: String, depth: Int) {
+        switch (depth, name) {
+        case (2, "IsTruncated"): isTruncated = text == "true" || text == "True"
+        case (2, "NextPartNumberMarker"): next = text
+        case (2, "Part"): page.parts += 1
+        case (3, "Size"): page.bytes += max(0, Int64(text) ?? 0)
+        case (3, "LastModified"):
+            if let time = DateFormats.parseISO8601(text), page.newest.map({ $0 < time }) ?? true { page.newest = time }
+        default: break
+        }
+    }
+
+    /// The sums of a page of parts.
+    static func read(_ body: [UInt8]) throws(XMLReader.Failure) -> Page {
+        let document = PartsDocument()
+        try XMLReader.read(body, into: document)
+        guard document.root == "ListPartsResult" else {
+            throw XMLReader.unexpected(document.root, wanted: "ListPartsResult")
+        }
+        var page = document.page
+        if document.isTruncated, !document.next.isEmpty { page.next = document.next }
+        return page
+    }
+}

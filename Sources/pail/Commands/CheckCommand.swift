@@ -57,7 +57,7 @@ struct CheckCommand: AsyncParsableCommand {
             }
             throw failure
         }
-        return try await check(store, request, plan)
+        return try await check(store, request, plan, logger)
     }
 
     private static func entry(of arguments: [String], _ environment: [String: String]) -> FstabEntry? {
@@ -65,9 +65,9 @@ struct CheckCommand: AsyncParsableCommand {
         return arguments.lazy.compactMap { FstabEntry.find($0, in: table) }.first
     }
 
-    private static func check(_ store: S3Store, _ request: CheckRequest, _ plan: MountPlan) async throws(CommandError)
-        -> CheckStatus
-    {
+    private static func check(
+        _ store: S3Store, _ request: CheckRequest, _ plan: MountPlan, _ logger: Logger
+    ) async throws(CommandError) -> CheckStatus {
         let source = plan.request.source
         let began = ContinuousClock.now
         var options = CheckOptions()
@@ -79,7 +79,18 @@ struct CheckCommand: AsyncParsableCommand {
         options.minimumAge = request.minimumAge.components.seconds
         options.maximumRequests = request.maximumRequests
         options.isForced = request.isForced
-        options.mountPoints = mountPoints(of: source)
+        let mounts = LiveMounts(of: source, at: plan.target.endpoint.url)
+        options.ownedWork = { mounts.owned() }
+        options.uploadProgress = { upload async throws(StoreError) in try await store.progress(of: upload) }
+        options.localState.directories = LocalJournal.directories(
+            below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: source.bucket,
+            prefix: source.prefix)
+        options.localState.spillDirectory = plan.spillDirectory
+        options.localState.maximumBytes = plan.request.options.journalSize
+        if plan.request.options.drainTimeout > .zero {
+            options.localState.drainTimeout = plan.request.options.drainTimeout
+        }
+        options.logger = logger
         options.now = Int64(time(nil))
         options.source = "\(store.name) \(source.prefix)"
         options.resumes = request.resumes
@@ -91,8 +102,7 @@ struct CheckCommand: AsyncParsableCommand {
                 versioning: try await store.bucketVersioning(), uploadDays: try await store.daysUntilUploadsAreAborted()
             )
         } catch {
-            LogSink.descriptor(2).write(
-                "pail: the bucket's settings are not told: \(Printable.line("\(error)"))", level: .info)
+            logger.info("the bucket's settings are not told: \(error)")
         }
         options.requestsBefore = store.statistics.totalRequests
         let view = CheckProgressView(
@@ -152,17 +162,6 @@ struct CheckCommand: AsyncParsableCommand {
         features.isProbing = true
         store.setFeatures(features)
         return nil
-    }
-
-    /// Where this machine has mounted the same bucket, or a part of it, or what it is a part of.
-    private static func mountPoints(of source: MountSource) -> [String] {
-        MountedFileSystem.all().filter { mounted in
-            guard mounted.type == "fuse.pail" || mounted.type == "fuse.s3fs",
-                let other = try? MountSource(mounted.source), other.bucket == source.bucket
-            else { return false }
-            return other.prefix.utf8.starts(with: source.prefix.utf8)
-                || source.prefix.utf8.starts(with: other.prefix.utf8)
-        }.map(\.mountPoint)
     }
 
     private static func positionFile(for source: String, _ plan: MountPlan, isNeeded: Bool) throws(CommandError)

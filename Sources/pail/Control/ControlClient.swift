@@ -11,8 +11,9 @@ final class ControlClient {
     private var buffer: [UInt8] = []
 
     /// Connects to the process that serves the file system in which `path` lies.
+    /// - Parameter patience: how many seconds to wait for each answer; nil for as long as it takes.
     /// - Throws: `mountPoint` where that is no mount of Pail's, or its process does not listen.
-    init(toMountOf path: String) throws(CommandError) {
+    init(toMountOf path: String, patience: Int? = nil) throws(CommandError) {
         do throws(MountError) {
             (mount, below) = try MountedFileSystem.containing(path)
         } catch { throw CommandError(.mountPoint, "\(path): no bucket is mounted there") }
@@ -36,6 +37,11 @@ final class ControlClient {
                     + "another container, under another user, or be no Pail")
         }
         connection = connected
+        guard let patience else { return }
+        var limit = timeval(tv_sec: patience, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(connected, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+        }
     }
 
     deinit { close(connection) }

@@ -15,23 +15,19 @@ enum CheckArguments: Sendable, Equatable {
         request.isFast = isFsck
         var sources: [String] = []
         var others = mountOptions
-        var rest = arguments[...]
-        var optionsAreOver = false
-        while let argument = rest.popFirst() {
-            if optionsAreOver || argument == "-" || !argument.utf8.starts(with: "-".utf8) {
-                sources.append(argument)
-            } else if argument == "--" {
-                optionsAreOver = true
-            } else if argument == "--help" || argument == "-h" {
+        var walk = ArgumentWalk(arguments)
+        while let argument = walk.next() {
+            switch argument {
+            case .positional(let text): sources.append(text)
+            case .help:
                 self = .help
                 return
-            } else if argument.utf8.starts(with: "--".utf8) {
-                if try !request.take(long: argument.dropFirst(2), &rest) { Self.pass(argument, &rest, to: &others) }
-            } else if argument.utf8.starts(with: "-o".utf8) {
-                others.append(argument)
-                if argument == "-o", let list = rest.popFirst() { others.append(list) }
-            } else {
-                try request.take(letters: argument.dropFirst(), &rest)
+            case .long(let text):
+                if try !request.take(long: text, &walk.rest) { Self.pass("--" + text, &walk.rest, to: &others) }
+            case .letters(let letters) where letters.utf8.first == UInt8(ascii: "o"):
+                others.append("-" + letters)
+                if letters.utf8.count == 1, let list = walk.rest.popFirst() { others.append(list) }
+            case .letters(let letters): try request.take(letters: letters, &walk.rest)
             }
         }
         guard let source = sources.first else {

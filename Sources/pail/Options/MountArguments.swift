@@ -14,20 +14,15 @@ enum MountArguments: Sendable, Equatable {
     init(parsing arguments: [String]) throws(CommandError) {
         var options = MountOptions()
         var positionals: [String] = []
-        var rest = arguments[...]
-        var optionsAreOver = false
-        while let argument = rest.popFirst() {
-            if optionsAreOver || argument == "-" || !argument.utf8.starts(with: "-".utf8) {
-                positionals.append(argument)
-            } else if argument == "--" {
-                optionsAreOver = true
-            } else if argument == "--help" || argument == "-h" {
+        var walk = ArgumentWalk(arguments)
+        while let argument = walk.next() {
+            switch argument {
+            case .positional(let text): positionals.append(text)
+            case .help:
                 self = .help
                 return
-            } else if argument.utf8.starts(with: "--".utf8) {
-                try Self.takeLong(argument.dropFirst(2), &rest, &options)
-            } else {
-                try Self.takeShort(argument.dropFirst(), &rest, &options)
+            case .long(let text): try Self.takeLong(text, &walk.rest, &options)
+            case .letters(let letters): try Self.takeShort(letters, &walk.rest, &options)
             }
         }
         self = .mount(try MountRequest(positionals: positionals, options: options))

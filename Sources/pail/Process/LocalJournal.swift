@@ -34,6 +34,13 @@ struct LocalJournal: Sendable {
             .localState, "\(mostMounts) mounts of this bucket run already; name another place by --state-dir")
     }
 
+    /// The directories below `parent` of the mounts of one prefix, as far as they are there: what
+    /// ``open(below:endpoint:bucket:prefix:options:logger:)`` has made.
+    static func directories(below parent: String, endpoint: String, bucket: String, prefix: String) -> [String] {
+        let name = LocalState.StateDirectory.identifier(endpoint: endpoint, bucket: bucket, prefix: prefix)
+        return (1...mostMounts).map { path(parent + "/" + name, $0) }.filter { access($0, F_OK) == 0 }
+    }
+
     private static func path(_ family: String, _ number: Int) -> String {
         number == 1 ? family : family + "-\(number)"
     }

@@ -84,7 +84,11 @@ import Testing
     @Test func nothingOfALiveMountIsMended() async {
         var bucket = PlantedBucket()
         bucket.plant(".pail/unlinked/1f", "perhaps still open")
-        bucket.options.mountPoints = ["/mnt/bucket"]
+        bucket.options.ownedWork = {
+            var work = OwnedWork()
+            work.silent = ["/mnt/bucket"]
+            return work
+        }
         let report = await bucket.check(.all)
         #expect(report.status == .uncorrected)
         #expect(report.kinds[UnlinkedLeftover.info.name]?.failed == 1)

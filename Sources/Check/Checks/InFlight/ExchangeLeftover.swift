@@ -23,6 +23,9 @@ struct ExchangeLeftover: ListingCheck {
             } else {
                 .moveToLostAndFound(etag: entry.object.etag)
             }
-        found.append(Finding(Self.info, entry.key, detail, repair: repair))
+        found.append(
+            Finding(
+                Self.info, entry.key, detail, repair: repair, confirmation: .isUnchanged(etag: entry.object.etag),
+                time: entry.object.lastModified))
     }
 }

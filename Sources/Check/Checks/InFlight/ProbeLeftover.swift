@@ -18,7 +18,8 @@ struct ProbeLeftover: ListingCheck {
         else { return }
         found.append(
             Finding(
-                Self.info, entry.key, scope.age(entry.object.lastModified), repair: .deleteOwn(etag: entry.object.etag))
+                Self.info, entry.key, scope.age(entry.object.lastModified), repair: .deleteOwn(etag: entry.object.etag),
+                confirmation: .isUnchanged(etag: entry.object.etag))
         )
     }
 }

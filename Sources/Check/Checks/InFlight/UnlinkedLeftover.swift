@@ -19,6 +19,7 @@ struct UnlinkedLeftover: ListingCheck {
         found.append(
             Finding(
                 Self.info, entry.key, "\(entry.object.size) bytes, \(scope.age(entry.object.lastModified))",
-                repair: .moveToLostAndFound(etag: entry.object.etag)))
+                repair: .moveToLostAndFound(etag: entry.object.etag),
+                confirmation: .isUnchanged(etag: entry.object.etag)))
     }
 }
