@@ -33,7 +33,7 @@ def test_tiny_disk(run):
     size = (2048 if run.full else 256) * MIB
     server = run.server()
     disk = TinyDisk(run)
-    mount = run.mount(server.make_bucket("tiny"), "--memory", "64MiB", "--disk-cache", "60MiB", state=disk.path)
+    mount = run.mount(server.make_bucket("tiny"), "--memory", "64MiB", "--spill-limit", "60MiB", state=disk.path)
     random = run.random("tiny")
 
     def write(name, size, block):

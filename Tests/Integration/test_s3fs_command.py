@@ -165,8 +165,8 @@ def test_s3fs_errors(run):
         file.write(f"{ACCESS_KEY}:{SECRET_KEY}\n")
     done = command(bucket, directory, "-o", base + f",passwd_file={keys}", status=1)
     expect("chmod 600" in done.stderr, f"the message for keys that all may read: {done.stderr}")
-    done = command("-o", base + ",use_cache=/tmp,use_cache=/tmp,_netdev,nonempty", bucket, directory)
-    expect(done.stderr.startswith('s3fs: option "-o use_cache" has no effect: ') and done.stderr.count("\n") == 1,
+    done = command("-o", base + ",max_dirty_data=1,max_dirty_data=1,_netdev,nonempty", bucket, directory)
+    expect(done.stderr.startswith('s3fs: option "-o max_dirty_data" has no effect: ') and done.stderr.count("\n") == 1,
            f"the notice: {done.stderr}")
     command.end(directory)
     for arguments in (["--version"], ["--help"]):

@@ -201,17 +201,11 @@ import Testing
 
 /// The conformance suite over a store whose blocks are kept.
 @Suite struct BlockCacheConformanceTests {
-    @Test(arguments: ["s3", "seaweedfs", "ignoring"]) func allChecks(kind: String) async throws {
+    @Test func allChecks() async throws {
         let scratch = ScratchDirectory()
-        let options: InMemoryStore.Options =
-            switch kind {
-            case "s3": .s3
-            case "seaweedfs": .seaweedFS
-            default: .ignoringConditions
-            }
         let cache = try BlockCache(scratch.path + "/cache", options: .init(limit: 1 << 24, minimumFree: 0))
         defer { cache.close() }
-        let memory = InMemoryStore(options: options.with(minimumPartSize: 1 << 16))
+        let memory = InMemoryStore(options: .s3.with(minimumPartSize: 1 << 16))
         for _ in 0..<2 {
             for finding in await StoreConformance.run(on: BlockCacheStore(memory, cache: cache)) {
                 Issue.record("\(finding)")

@@ -15,7 +15,7 @@ import Synchronization
 /// (``BlockIndex``). Files are written beside the reader, by threads of their own, and renamed into place; nothing is synced, for what a
 /// crash tears is told by its checksum. Where the writers fall behind, blocks are not kept rather than held in memory.
 ///
-/// **Bounds.** The files' bytes never exceed the limit by more than one block; below ``Options/minimumFree`` of free disk nothing is
+/// **Bounds.** The files' bytes never exceed the limit; below ``Options/minimumFree`` of free disk nothing is
 /// written, and old blocks go. 8 MiB of memory for blocks to be written, some 150 bytes a block for the index.
 ///
 /// **Limits.** One process a directory. Blocks that are read in part only are not kept.
@@ -69,6 +69,8 @@ public final class BlockCache: Sendable {
         var index = BlockIndex()
         var counts = Counts()
         var writing = 0
+        /// Bytes that are being written.
+        var reserved: Int64 = 0
         var temporary: UInt64 = 0
     }
 
@@ -100,10 +102,12 @@ public final class BlockCache: Sendable {
     }
 
     /// Ends the threads; blocks that are not written yet are dropped. Blocks until what is under way is done.
-    public func close() {
+    /// - Parameter isRemoved: whether all that is kept is removed.
+    public func close(removing isRemoved: Bool = false) {
         _ = writers.stop()
         // Somebody waits for each of these.
         for job in readers.stop() { job() }
+        if isRemoved { remove(state.withLock { $0.index.shrink(to: 0) }) }
     }
 
     /// How it does.
@@ -129,10 +133,8 @@ public final class BlockCache: Sendable {
         let name = id.fileName
         let path = folder + "/" + name
         guard let file = contents(of: path) else {
-            state.withLock { state in
-                state.counts.misses += 1
-                state.index.remove(name)
-            }
+            // Not out of the index: a writer may be putting it there just now.
+            state.withLock { $0.counts.misses += 1 }
             return nil
         }
         guard let (object, payload) = file.withUnsafeBytes({ BlockFile.parse($0, as: id) }) else {
@@ -200,18 +202,26 @@ public final class BlockCache: Sendable {
             return remove(
                 state.withLock { state in state.index.shrink(to: max(0, state.index.bytes - 8 * BlockID.size)) })
         }
-        remove(state.withLock { $0.index.shrink(to: options.limit - size) })
-        let name = id.fileName
-        let path = folder + "/" + name
-        guard put(head, bytes, into: temporary) else { return }
-        if rename(temporary, path) != 0 {
-            mkdir(folder + "/" + name.prefix(2), 0o700)
-            guard rename(temporary, path) == 0 else {
-                unlink(temporary)
-                return
-            }
+        let gone = state.withLock { state in
+            state.reserved += size
+            return state.index.shrink(to: max(0, options.limit - state.reserved))
         }
-        state.withLock { $0.index.add(name, bytes: size) }
+        remove(gone)
+        let isKept = keep(head, bytes, as: id.fileName, temporary)
+        state.withLock { state in
+            state.reserved -= size
+            if isKept { state.index.add(id.fileName, bytes: size) }
+        }
+    }
+
+    private func keep(_ head: [UInt8], _ bytes: [UInt8], as name: String, _ temporary: String) -> Bool {
+        let path = folder + "/" + name
+        guard put(head, bytes, into: temporary) else { return false }
+        if rename(temporary, path) == 0 { return true }
+        mkdir(folder + "/" + name.prefix(2), 0o700)
+        if rename(temporary, path) == 0 { return true }
+        unlink(temporary)
+        return false
     }
 
     private func put(_ head: [UInt8], _ bytes: [UInt8], into path: String) -> Bool {

@@ -199,7 +199,7 @@ extension MountPlan {
         result.memoryLimit = memory.limit
         result.maximumInodes = Int(options.maximumInodes)
         result.minimumFreeDisk = options.minimumFreeDisk
-        result.diskLimit = options.diskCache
+        result.diskLimit = options.spillLimit
         result.partSize = options.partSize
         result.isReadOnly = options.isReadOnly
         if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }

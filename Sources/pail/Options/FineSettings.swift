@@ -28,6 +28,12 @@ struct FineSettings: Sendable, Equatable {
     /// The file with the proxy's user and password.
     var proxyCredentialsFile: String?
 
+    // This machine's disk.
+    /// Where the disk cache lies, if not in the state directory.
+    var cacheDirectory: String?
+    /// Whether the disk cache is removed when the mount ends.
+    var dropsCache = false
+
     // What is seen.
     /// Permissions of the root directory where none are stored.
     var rootMode: UInt32?

@@ -133,9 +133,13 @@ enum MountOptionTable {
                 + "as their part of the memory holds."),
         .size(
             "min-free", \.minimumFreeDisk, in: 0...(1 << 50),
-            "Keep no copies of what is uploaded already on a disk with less than this free."),
+            "Keep no copies of what is in the bucket on a disk with less than this free."),
         .size(
-            "disk-cache", \.diskCache, in: (1 << 20)...(1 << 50), standard: "as much as there is",
+            "disk-cache", \.diskCache, in: 0...(1 << 50),
+            "Keep so much of what was read on the state directory's disk, for this mount and the next ones. 0: nothing."
+        ),
+        .size(
+            "spill-limit", \.spillLimit, in: (1 << 20)...(1 << 50), standard: "as much as there is",
             "The most that data to be uploaded may take of the state directory's disk."),
         .duration(
             "attribute-timeout", \.attributeTimeout, in: .zero...(.seconds(3600)),

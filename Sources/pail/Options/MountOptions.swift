@@ -64,8 +64,10 @@ struct MountOptions: Sendable, Equatable {
     var memory: Int64?
     var maximumInodes: Int64 = 0
     var minimumFreeDisk: Int64 = 1 << 30
+    /// Bytes of what was read that stay on the disk; 0 for none.
+    var diskCache: Int64 = 0
     /// Nil for as much as the disk has.
-    var diskCache: Int64?
+    var spillLimit: Int64?
     var attributeTimeout: Duration = .seconds(1)
     var stateDirectory: String?
     var isReadOnly = false

@@ -9,6 +9,7 @@ import S3
 /// | strict | write-back |
 /// |---|---|
 /// | S3 | S3 |
+/// | what was read stays on this machine's disk: `BlockCacheStore`, with `--disk-cache` | the same |
 /// | | conditions on stores that ignore them: `CheckThenActStore` |
 /// | | changes durable here first: `WriteBackStore` |
 /// | what a crash leaves behind: `RecordingStore` | the same |
@@ -21,6 +22,8 @@ struct StoreStack: Sendable {
     let backlog: any Backlog
     private let local: LocalJournal
     private let writeBack: WriteBackStore?
+    private let cache: BlockCache?
+    private let dropsCache: Bool
     private let logger: Logger
 
     /// Opens the state on this machine and puts the layers together; ends what an earlier process has left half done. Requests: none
@@ -35,13 +38,14 @@ struct StoreStack: Sendable {
             below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
             prefix: prefix, options: limits, logger: logger)
         local.keepsForUpload = !options.isWriteBack
-        if options.isReadOnly { return StoreStack(bucket, plan, local, logger: logger) }
+        let cache = try openCache(plan, local, logger)
+        if options.isReadOnly { return StoreStack(bucket, plan, local, cache, logger: logger) }
         // Before this mount shows anything: what dead mounts beside this one have left.
         await local.withEachOther(options: limits) { other in
             await storeLeftovers(of: other, in: bucket, atMost: options.drainTimeout, logger)
             await other.recover(in: recording(bucket, other, prefix, notesUploads: true), waits: true)
         }
-        let stack = StoreStack(bucket, plan, local, logger: logger)
+        let stack = StoreStack(bucket, plan, local, cache, logger: logger)
         if !options.isWriteBack {
             await storeLeftovers(of: local, in: bucket, atMost: options.drainTimeout, logger)
         }
@@ -57,17 +61,43 @@ struct StoreStack: Sendable {
             logger: local.logger)
     }
 
-    private init(_ bucket: S3Store, _ plan: MountPlan, _ local: LocalJournal, logger: Logger) {
+    /// The cache of this mount alone: its folder goes with the journal's, which nobody else holds.
+    private static func openCache(_ plan: MountPlan, _ local: LocalJournal, _ logger: Logger) throws(CommandError)
+        -> BlockCache?
+    {
+        let options = plan.request.options
+        guard options.diskCache > 0 else { return nil }
+        var folder = local.journal.directory.path
+        if let parent = options.fine.cacheDirectory {
+            try StateDirectory.prepare(parent)
+            folder = parent + "/" + (folder.split(separator: "/").last ?? "")
+            try StateDirectory.prepare(folder)
+        }
+        do throws(LocalStateError) {
+            return try BlockCache(
+                folder + "/cache", options: .init(limit: options.diskCache, minimumFree: options.minimumFreeDisk),
+                logger: logger)
+        } catch {
+            throw CommandError(.localState, "the disk cache: \(error)")
+        }
+    }
+
+    private init(
+        _ bucket: S3Store, _ plan: MountPlan, _ local: LocalJournal, _ cache: BlockCache?, logger: Logger
+    ) {
         let options = plan.request.options
         self.local = local
         self.logger = logger
+        self.cache = cache
+        dropsCache = options.fine.dropsCache
         var below: any ObjectStore = bucket
+        if let cache { below = BlockCacheStore(bucket, cache: cache) }
         if options.isWriteBack, !options.isReadOnly {
             var settings = WriteBackStore.Options()
             settings.partSize = options.partSize
             settings.singlePutThreshold = options.partSize
             let store = WriteBackStore(
-                CheckThenActStore(base: bucket), journal: local.journal, options: settings, logger: logger)
+                CheckThenActStore(base: below), journal: local.journal, options: settings, logger: logger)
             writeBack = store
             backlog = WriteBackBacklog(store: store, prefix: plan.request.source.prefix)
             below = store
@@ -112,6 +142,7 @@ struct StoreStack: Sendable {
     /// Ends the uploads and closes the journal. Returns what a person has to be told of changes that are left, if any are.
     func close() async -> String? {
         let left = (await writeBack?.close() ?? 0) + local.journal.unstored.count
+        cache?.close(removing: dropsCache)
         local.journal.close()
         guard left > 0 else { return nil }
         let what = left == 1 ? "1 change is" : "\(left) changes are"

@@ -175,9 +175,17 @@ enum S3FSOptionTable {
     ]
 
     private static let transfers: [S3FSOption] = [
-        .idle("use_cache", value: .required("DIR"), because: "Pail keeps no copies of objects on the disk"),
-        .idle("check_cache_dir_exist", because: "Pail keeps no copies of objects on the disk"),
-        .idle("del_cache", because: "Pail keeps no copies of objects on the disk"),
+        S3FSOption(
+            "use_cache", value: .required("DIR"), .mapped(to: "--disk-cache"),
+            "`DIR/pail-s3fs-UID`, for the mounting user alone, as far as ensure_diskfree leaves room. Blocks of objects, not files."
+        ) { settings, text throws(OptionSpec.Rejection) in
+            guard let text, !text.isEmpty else { throw OptionSpec.Rejection(reason: "a directory is missing") }
+            settings.cacheDirectory = text
+        },
+        .idle("check_cache_dir_exist", because: "a cache's directory that cannot be used is always an error"),
+        S3FSOption("del_cache", .honoured, "When the mount ends.") { settings, _ in
+            settings.options.fine.dropsCache = true
+        },
         S3FSOption(
             "tmpdir", value: .required("DIR"), .mapped(to: "--state-dir"),
             "`DIR/pail-s3fs-UID`, for the mounting user alone; data to be uploaded that finds no room in memory lies there."
@@ -223,9 +231,9 @@ enum S3FSOptionTable {
             "putheader_mp_threshold", value: .required("MIB"), because: "Pail chooses the size of server-side copies"),
         .idle("singlepart_copy_limit", value: .required("MIB"), because: "Pail chooses the size of server-side copies"),
         .idle("max_dirty_data", value: .required("MIB"), because: "parts are uploaded as soon as they are full"),
-        .idle(
-            "ensure_diskfree", value: .required("MIB"),
-            because: "files are not copied to the disk to be read or written"),
+        .mapped("ensure_diskfree", value: .required("MIB"), to: "min-free", "By default 1 GiB.") {
+            text throws(OptionSpec.Rejection) in "\(try S3FSValue.integer(text, in: 0...(1 << 30)))MiB"
+        },
         .idle(
             "free_space_ratio", value: .required("PERCENT"),
             because: "files are not copied to the disk to be read or written"),

@@ -24,6 +24,8 @@ struct S3FSSettings: Sendable, Equatable {
     var needsSessionToken = false
     /// `tmpdir=`
     var temporaryDirectory: String?
+    /// `use_cache=`
+    var cacheDirectory: String?
     /// `-d` so many times.
     var debugLevel = 0
     /// What is to be told the person, a line each.
@@ -66,6 +68,11 @@ struct S3FSSettings: Sendable, Equatable {
         options.fine.rootMode = rootMode
         options.stateDirectory =
             options.stateDirectory ?? temporaryDirectory.map { Self.stateDirectory(below: $0, user) }
+        if let cacheDirectory {
+            options.fine.cacheDirectory = Self.stateDirectory(below: cacheDirectory, user)
+            // As in s3fs: as much as ensure_diskfree leaves.
+            options.diskCache = 1 << 50
+        }
         switch debugLevel {
         case 0: break
         case 1: options.logLevel = min(options.logLevel, .info)
