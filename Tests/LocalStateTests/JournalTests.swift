@@ -224,6 +224,24 @@ extension Journal.Options {
         try await journal.hiddenBegan("works")
     }
 
+    /// A journal of the first format, whose records have no checksum, is read and brought up.
+    @Test func anOlderFormatIsBroughtUp() async throws {
+        var journal = try scratch.journal()
+        let kept = try await journal.keep(
+            "key", pieces: [.bytes(ArrayBody([1, 2, 3]))], metadata: .init(), base: nil, reason: "r")
+        journal.close()
+        let database = try SQLiteDatabase(scratch.state + "/journal.sqlite")
+        let record = try database.query("SELECT record FROM kept", [], { $0.blob(0) })[0]
+        try database.run("UPDATE kept SET record = ?", [.blob(Array(record.dropLast(RecordSeal.length)))])
+        try database.execute("PRAGMA user_version = 1")
+        database.close()
+        for _ in 0..<2 {
+            journal = try scratch.journal()
+            #expect(journal.kept == [kept] && journal.findings.isEmpty)
+            journal.close()
+        }
+    }
+
     @Test func aNewerFormatIsRefused() throws {
         try scratch.journal().close()
         let database = try SQLiteDatabase(scratch.state + "/journal.sqlite")

@@ -82,7 +82,14 @@ extension RecordWriter {
 extension RecordReader {
     mutating func pieces() throws(Malformed) -> [ContentPiece] {
         var pieces: [ContentPiece] = []
+        var length: Int64 = 0
         for _ in 0..<(try count()) {
+            // Who adds up the pieces shall not have to fear for the sum.
+            if let last = pieces.last {
+                let (sum, overflow) = length.addingReportingOverflow(last.count)
+                guard !overflow, sum <= Int64.max / 2 else { throw Malformed() }
+                length = sum
+            }
             switch try number() {
             case 0: pieces.append(.local(content: try number(), range: try range()))
             case 1:

@@ -41,8 +41,8 @@ struct KeptRecord: Sendable {
     }
 
     init?(id: Int64, key: ObjectKey, decoding bytes: [UInt8]) {
-        var reader = RecordReader(bytes)
         do {
+            var reader = try RecordReader(sealed: bytes, id: id, key: key.string)
             let metadata = try reader.metadata()
             let base = try reader.optionalText().map { ETag($0) }
             let reason = try reader.text()
@@ -62,7 +62,7 @@ struct KeptRecord: Sendable {
         writer.write(content.reason)
         writer.write(content.date.seconds)
         writer.write(pieces)
-        return writer.bytes
+        return writer.sealed(id: content.id, key: content.key)
     }
 
     /// Puts the row into a transaction.

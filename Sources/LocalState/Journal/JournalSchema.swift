@@ -3,17 +3,35 @@
 /// `user_version` holds the format. A newer one is refused; an older one is brought up step by step, in one transaction.
 /// Columns named `record` are written by ``RecordWriter``.
 enum JournalSchema {
-    /// One step for each format: the first makes the tables.
-    private static let steps = [
-        """
-        CREATE TABLE contents (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, checksums BLOB NOT NULL, bytes BLOB);
-        CREATE TABLE intents (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
-        CREATE TABLE uploads (key TEXT NOT NULL, upload TEXT NOT NULL, began INTEGER NOT NULL, PRIMARY KEY (key, upload));
-        CREATE TABLE renames (id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, phase INTEGER NOT NULL);
-        CREATE TABLE hidden (key TEXT PRIMARY KEY);
-        CREATE TABLE kept (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
-        """
-    ]
+    private typealias Step = @Sendable (SQLiteDatabase) throws(LocalStateError) -> Void
+
+    /// One step for each format.
+    private static let steps: [Step] = [makeTables, sealRecords]
+
+    private static let makeTables: Step = { database throws(LocalStateError) in
+        try database.execute(
+            """
+            CREATE TABLE contents (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, checksums BLOB NOT NULL, bytes BLOB);
+            CREATE TABLE intents (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
+            CREATE TABLE uploads (key TEXT NOT NULL, upload TEXT NOT NULL, began INTEGER NOT NULL, PRIMARY KEY (key, upload));
+            CREATE TABLE renames (id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, phase INTEGER NOT NULL);
+            CREATE TABLE hidden (key TEXT PRIMARY KEY);
+            CREATE TABLE kept (id INTEGER PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL);
+            """)
+    }
+
+    /// Format 2: a checksum at the end of each record.
+    private static let sealRecords: Step = { database throws(LocalStateError) in
+        for table in ["intents", "kept"] {
+            let rows = try database.query(
+                "SELECT id, key, record FROM \(table)", [], { ($0.integer(0), $0.text(1), $0.blob(2)) })
+            for (id, key, record) in rows {
+                let sealed = record + RecordSeal.sum(record[...], id: id, key: key)
+                try database.run(
+                    "UPDATE \(table) SET record = ? WHERE id = ?", [.blob(sealed), .integer(id)])
+            }
+        }
+    }
 
     /// The format that this build writes.
     static var format: Int { steps.count }
@@ -34,8 +52,13 @@ enum JournalSchema {
         }
         if found == format { return }
         try database.execute("BEGIN IMMEDIATE")
-        for step in steps[found...] { try database.execute(step) }
-        try database.execute("PRAGMA user_version = \(format); COMMIT")
+        do throws(LocalStateError) {
+            for step in steps[found...] { try step(database) }
+            try database.execute("PRAGMA user_version = \(format); COMMIT")
+        } catch {
+            try? database.execute("ROLLBACK")
+            throw error
+        }
     }
 
     /// A connection that only reads the database of a journal's directory, next to whoever writes it.

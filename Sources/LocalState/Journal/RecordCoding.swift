@@ -7,6 +7,12 @@ internal import ObjectStore
 struct RecordWriter {
     private(set) var bytes: [UInt8] = []
 
+    /// The bytes with a checksum behind them, over these and the rest of the row: a disk that has changed a record must not make another
+    /// promise of it.
+    func sealed(id: Int64, key: ObjectKey) -> [UInt8] {
+        bytes + RecordSeal.sum(bytes[...], id: id, key: key.string)
+    }
+
     mutating func write(_ number: Int64) {
         withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
     }
@@ -43,6 +49,14 @@ struct RecordReader {
     private var rest: ArraySlice<UInt8>
 
     init(_ bytes: [UInt8]) { rest = bytes[...] }
+
+    /// A reader of what ``RecordWriter/sealed(id:key:)`` has sealed.
+    init(sealed bytes: [UInt8], id: Int64, key: String) throws(Malformed) {
+        rest = bytes.dropLast(RecordSeal.length)
+        guard bytes.count >= RecordSeal.length,
+            RecordSeal.sum(rest, id: id, key: key).elementsEqual(bytes.suffix(RecordSeal.length))
+        else { throw Malformed() }
+    }
 
     var isAtEnd: Bool { rest.isEmpty }
 
@@ -94,5 +108,21 @@ struct RecordReader {
             metadata.user[name] = try text()
         }
         return metadata
+    }
+}
+
+/// The checksum at the end of a row's record.
+enum RecordSeal {
+    /// Bytes.
+    static let length = 4
+
+    /// CRC32C of the row, least significant byte first.
+    static func sum(_ record: ArraySlice<UInt8>, id: Int64, key: String) -> [UInt8] {
+        var sum = CRC32C()
+        withUnsafeBytes(of: id.littleEndian) { sum.update($0) }
+        var key = key
+        key.withUTF8 { sum.update(UnsafeRawBufferPointer($0)) }
+        record.withUnsafeBytes { sum.update($0) }
+        return (0..<length).map { UInt8(truncatingIfNeeded: sum.value >> UInt32(8 * $0)) }
     }
 }

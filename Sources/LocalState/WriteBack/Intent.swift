@@ -151,13 +151,13 @@ extension Intent {
         for id in waits.sorted() { writer.write(id) }
         writer.write(Int64(guards.count))
         for key in guards { writer.write(key.string) }
-        return writer.bytes
+        return writer.sealed(id: id, key: key)
     }
 
     /// An intent from its row; nil where that cannot be read.
     init?(id: Int64, key: String, decoding bytes: [UInt8]) {
-        var reader = RecordReader(bytes)
         do {
+            var reader = try RecordReader(sealed: bytes, id: id, key: key)
             guard let kind = Kind(rawValue: Int(try reader.number())) else { return nil }
             let base: Base
             switch try reader.number() {
