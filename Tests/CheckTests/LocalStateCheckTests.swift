@@ -276,6 +276,28 @@ final class FaultyStoreForPending: DecoratingStore {
         #expect(await state.check().kinds.isEmpty)
     }
 
+    @Test func cachedBlockDamaged() async throws {
+        let state = try PlantedState()
+        try state.journal().close()
+        let cache = try BlockCache(state.directory + "/cache", options: .init(limit: 1 << 30, minimumFree: 0))
+        let content = [UInt8](repeating: 7, count: 3 * Int(BlockID.size))
+        let etag = state.bucket.store.insert("file", content)
+        let store = BlockCacheStore(state.bucket.store, cache: cache)
+        try await store.get("file", range: 0..<Int64(content.count), ifMatch: etag, into: CollectingSink())
+        for _ in 0..<1000 where cache.counts.bytes < content.count { try await Task.sleep(for: .milliseconds(5)) }
+        cache.close()
+        let paths = (0..<3).map { state.directory + "/cache/" + BlockID(key: "file", etag: etag, index: $0).fileName }
+        #expect(await state.check().kinds.isEmpty)
+        // One changed, one cut short, one under another's name.
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: paths[0]))
+        bytes[bytes.count / 2] ^= 4
+        try bytes.write(to: URL(fileURLWithPath: paths[0]))
+        try Data(bytes.prefix(5)).write(to: URL(fileURLWithPath: paths[1]))
+        let moved = paths[2] + "0"
+        try FileManager.default.moveItem(atPath: paths[2], toPath: moved)
+        await state.expectFoundAndMended(CachedBlockDamaged.info, at: [paths[0], paths[1], moved].sorted())
+    }
+
     @Test func spillLeftover() async throws {
         let state = try PlantedState()
         state.bucket.options.minimumAge = -3_000_000_000

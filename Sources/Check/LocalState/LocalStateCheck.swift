@@ -69,6 +69,7 @@ struct LocalStateCheck: Sendable {
             throw error
         }
         outcome.moves += await recovery.run(journal, movesKept: mending == .all)
+        for finding in found where finding.check == CachedBlockDamaged.info { platformRemove(finding.key.string) }
         journal.close()
         try settle(found, path, &outcome)
     }
@@ -107,6 +108,7 @@ struct LocalStateCheck: Sendable {
         }
         return InspectedState(
             path: path, inventory: inventory, damage: damage, setAside: JournalInventory.setAside(in: path),
+            damagedBlocks: isDeep ? CachedBlocks.damaged(in: path) : [],
             maximumBytes: options.maximumBytes, scope: scope)
     }
 
@@ -119,7 +121,8 @@ struct LocalStateCheck: Sendable {
                 + "was looked at")
         guard let inventory = try? JournalInventory.read(path, .rows) else { return }
         let state = InspectedState(
-            path: path, inventory: inventory, damage: nil, setAside: [], maximumBytes: .max, scope: scope)
+            path: path, inventory: inventory, damage: nil, setAside: [], damagedBlocks: [], maximumBytes: .max,
+            scope: scope)
         for finding in KeptConflict.see(state) {
             let isRefused = mending.covers(finding.check)
             outcome.findings.append(

@@ -14,7 +14,7 @@ public enum CheckList {
     static let local: [any LocalCheck.Type] = [
         JournalDamaged.self, UnreadableRecord.self, StagedContentDamaged.self, KeptConflict.self, PendingChange.self,
         UnfinishedRenames.self, AbandonedUpload.self, AbandonedCopy.self, UnneededContent.self, StrayContentFile.self,
-        JournalOverQuota.self, JournalSetAside.self,
+        JournalOverQuota.self, JournalSetAside.self, CachedBlockDamaged.self,
     ]
 
     /// A fresh set of the checks of the listing.

@@ -74,6 +74,9 @@ public final class BlockCache: Sendable {
         var temporary: UInt64 = 0
     }
 
+    /// What the names of files begin with that are being written.
+    static let temporaryPrefix = "new-"
+
     private static let mostWriting = 32
     /// A file's time is moved at most this often, in seconds: it orders the blocks for the next start.
     private static let touchInterval = 600
@@ -155,6 +158,15 @@ public final class BlockCache: Sendable {
     }
 
     private func contents(of path: String) -> [UInt8]? {
+        Self.contents(of: path) { descriptor, status in
+            var now = timespec()
+            clock_gettime(CLOCK_REALTIME, &now)
+            if now.tv_sec - status.st_mtim.tv_sec > Self.touchInterval { futimens(descriptor, nil) }
+        }
+    }
+
+    /// A block's file, whole; nil where there is none, or it is larger than any block.
+    static func contents(of path: String, _ note: (Int32, stat) -> Void = { _, _ in }) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { return nil }
         defer { Glibc.close(descriptor) }
@@ -162,9 +174,7 @@ public final class BlockCache: Sendable {
         guard fstat(descriptor, &status) == 0, status.st_size > 0, status.st_size <= 2 * BlockID.size else {
             return nil
         }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        if now.tv_sec - status.st_mtim.tv_sec > Self.touchInterval { futimens(descriptor, nil) }
+        note(descriptor, status)
         let size = Int(status.st_size)
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             while count < size {
@@ -187,7 +197,7 @@ public final class BlockCache: Sendable {
         }
         guard let number else { return }
         let isQueued = writers.enqueue { [self] in
-            write(id, object, bytes, temporary: folder + "/new-\(number)")
+            write(id, object, bytes, temporary: folder + "/\(Self.temporaryPrefix)\(number)")
             state.withLock { $0.writing -= 1 }
         }
         if !isQueued { state.withLock { $0.writing -= 1 } }
@@ -258,12 +268,12 @@ public final class BlockCache: Sendable {
     /// Finds what an earlier mount has left, the oldest first, and makes it fit.
     private func loadIndex() {
         var found: [(name: String, bytes: Int64, time: Int)] = []
-        for entry in names(in: folder) {
-            if entry.hasPrefix("new-") {
+        for entry in FolderNames.all(in: folder) {
+            if entry.utf8.starts(with: Self.temporaryPrefix.utf8) {
                 unlink(folder + "/" + entry)
                 continue
             }
-            for file in names(in: folder + "/" + entry) {
+            for file in FolderNames.all(in: folder + "/" + entry) {
                 var status = stat()
                 let name = entry + "/" + file
                 guard lstat(folder + "/" + name, &status) == 0 else { continue }
@@ -278,18 +288,5 @@ public final class BlockCache: Sendable {
         }
         remove(gone)
         logger.debug("\(found.count) blocks of earlier mounts are on the disk")
-    }
-
-    private func names(in path: String) -> [String] {
-        guard let directory = opendir(path) else { return [] }
-        defer { closedir(directory) }
-        var found: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { found.append(name) }
-        }
-        return found
     }
 }

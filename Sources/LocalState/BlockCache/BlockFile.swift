@@ -26,6 +26,22 @@ enum BlockFile {
         return head
     }
 
+    /// Whether a file below the cache's folder is a whole block under its own name.
+    static func isSound(_ file: [UInt8], named name: String) -> Bool {
+        let fixed = magic.count + 8
+        guard file.count >= fixed, file.starts(with: magic) else { return false }
+        return file.withUnsafeBytes { bytes in
+            let length = Int(number(bytes, at: magic.count))
+            guard length <= file.count - fixed else { return false }
+            var reader = RecordReader(Array(file[fixed..<fixed + length]))
+            guard let key = try? reader.text(), let etag = try? reader.text(), let index = try? reader.number(),
+                (0..<1 << 40).contains(index)
+            else { return false }
+            let id = BlockID(key: ObjectKey(key), etag: ETag(etag), index: index)
+            return id.fileName == name && parse(bytes, as: id) != nil
+        }
+    }
+
     /// What is known of the object, and where the block's bytes lie in the file's; nil where the file is not that block, whole.
     static func parse(_ file: UnsafeRawBufferPointer, as id: BlockID) -> (
         object: BlockCache.ObjectFacts, bytes: Range<Int>

@@ -75,7 +75,8 @@ struct StoreStack: Sendable {
         }
         do throws(LocalStateError) {
             return try BlockCache(
-                folder + "/cache", options: .init(limit: options.diskCache, minimumFree: options.minimumFreeDisk),
+                folder + "/" + CachedBlocks.folderName,
+                options: .init(limit: options.diskCache, minimumFree: options.minimumFreeDisk),
                 logger: logger)
         } catch {
             throw CommandError(.localState, "the disk cache: \(error)")

@@ -19,6 +19,8 @@ struct InspectedState: Sendable {
     let damage: String?
     /// Damaged journals that were put aside earlier.
     let setAside: [String]
+    /// The files of the disk cache that are no whole blocks.
+    let damagedBlocks: [String]
     /// The most bytes that a mount keeps there.
     let maximumBytes: Int64
     /// For ages.
