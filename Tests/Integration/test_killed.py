@@ -71,4 +71,4 @@ def test_killed_in_write_back_under_load(run):
     """The same with `--write-back`: what was acknowledged and not uploaded is shown by the next mount, and in the end uploaded by
     `pail check -p`."""
     only_pail(run)
-    killed_under_load(run, 50 if run.full else 3, "--write-back")
+    killed_under_load(run, 150 if run.full else 3, "--write-back")

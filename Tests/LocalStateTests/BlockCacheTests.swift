@@ -6,7 +6,7 @@ import Testing
 @testable import LocalState
 
 /// Blocks on the disk: what is read back is what was stored under that ETag, or nothing.
-@Suite(.timeLimit(.minutes(2))) struct BlockCacheTests {
+@Suite(.timeLimit(.minutes(15))) struct BlockCacheTests {
     private let scratch = ScratchDirectory()
     private let bucket = InMemoryStore()
     private let size = Int(BlockID.size)

@@ -7,7 +7,7 @@ import Testing
 
 /// What the journal's readers make of damaged records and files: what is read and written again is read as the same; nothing ends
 /// the process, and nothing that was damaged is deleted.
-@Suite(.timeLimit(.minutes(5))) struct JournalMutationTests {
+@Suite(.timeLimit(.minutes(15))) struct JournalMutationTests {
     private static let rounds = DocumentMutation.rounds
     private static let seed = DocumentMutation.seed
 

@@ -5,7 +5,7 @@ import Testing
 @testable import S3
 
 /// Access control lists of objects go with their copies, where a bucket has any.
-@Suite(.timeLimit(.minutes(1))) struct AccessControlTests {
+@Suite(.timeLimit(.minutes(15))) struct AccessControlTests {
     private static func list(_ grants: String) -> String {
         "<AccessControlPolicy xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>me</ID><DisplayName>I</DisplayName>"
             + "</Owner><AccessControlList>\(grants)</AccessControlList></AccessControlPolicy>"

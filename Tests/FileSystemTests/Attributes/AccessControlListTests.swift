@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// Access control lists: their form, and what they and permission bits do to each other.
-@Suite(.timeLimit(.minutes(2))) struct AccessControlListTests {
+@Suite(.timeLimit(.minutes(15))) struct AccessControlListTests {
     /// A list in Linux's form of the given tags, permissions and ids.
     static func value(_ entries: [(tag: UInt8, permissions: UInt8, id: UInt8?)]) -> [UInt8] {
         [2, 0, 0, 0]

@@ -57,7 +57,7 @@ final class Occupancy: Sendable {
     var order: [Int] { state.withLock { $0.order } }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct AsyncMutexTests {
+@Suite(.timeLimit(.minutes(15))) struct AsyncMutexTests {
     @Test func oneAtATime() async throws {
         let mutex = AsyncMutex()
         let inside = Occupancy()
@@ -152,7 +152,7 @@ final class Occupancy: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct AsyncReadWriteLockTests {
+@Suite(.timeLimit(.minutes(15))) struct AsyncReadWriteLockTests {
     @Test func manyShareAndOneHasItAlone() async throws {
         let lock = AsyncReadWriteLock()
         let inside = Occupancy()

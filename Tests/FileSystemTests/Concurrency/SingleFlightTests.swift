@@ -3,7 +3,7 @@ import Testing
 
 @testable import FileSystem
 
-@Suite(.timeLimit(.minutes(2))) struct SingleFlightTests {
+@Suite(.timeLimit(.minutes(15))) struct SingleFlightTests {
     struct Failure: Error, Equatable { var number: Int }
 
     @Test func oneRequestForAllWhoAskMeanwhile() async throws {

@@ -2,7 +2,7 @@ import Testing
 
 @testable import FileSystem
 
-@Suite(.timeLimit(.minutes(2))) struct MemoryBudgetTests {
+@Suite(.timeLimit(.minutes(15))) struct MemoryBudgetTests {
     @Test func theLimitHolds() {
         let budget = MemoryBudget(limit: 100)
         #expect(budget.tryReserve(60) && budget.tryReserve(40))

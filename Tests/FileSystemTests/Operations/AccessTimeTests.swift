@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// Access times move as relatime has it, and cost nothing.
-@Suite(.timeLimit(.minutes(1))) struct AccessTimeTests {
+@Suite(.timeLimit(.minutes(15))) struct AccessTimeTests {
     private func read(_ mount: TestMount, _ path: String, _ flags: OpenFlags = []) async throws {
         let handle = try await mount.open(path, flags)
         _ = try await mount.read(handle)

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// copy_file_range(2) inside the store.
-@Suite(.timeLimit(.minutes(2))) struct CopyRangeTests {
+@Suite(.timeLimit(.minutes(15))) struct CopyRangeTests {
     static let text = String((0..<1000).map { Character(Unicode.Scalar(UInt8(97 + $0 * 7 % 26))) })
 
     private func copy(

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// Directories: with a marker, implied, renamed, with names that no file can have.
-@Suite(.timeLimit(.minutes(2))) struct DirectoryTests {
+@Suite(.timeLimit(.minutes(15))) struct DirectoryTests {
     /// An object without a slash can be a directory by its content type, which no listing tells: a count of subdirectories by
     /// listings would leave it out, and with it find(1) all that is below. So the count says "not known".
     @Test func aDirectoryTellsNoLinkCount() async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// `RENAME_EXCHANGE`: what two names have changes places, and at no instant is a content under no key.
-@Suite(.timeLimit(.minutes(2))) struct ExchangeTests {
+@Suite(.timeLimit(.minutes(15))) struct ExchangeTests {
     static let short = "short"
     static let long = String(repeating: "0123456789", count: 40)
 

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// What programs see when requests fail, and that nothing is lost by it.
-@Suite(.timeLimit(.minutes(2))) struct FailureTests {
+@Suite(.timeLimit(.minutes(15))) struct FailureTests {
     // MARK: Only 404 means "not there"
 
     @Test(arguments: [

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// fallocate(2), and lseek(2) for data and holes.
-@Suite(.timeLimit(.minutes(2))) struct HoleTests {
+@Suite(.timeLimit(.minutes(15))) struct HoleTests {
     @Test func aPunchedHoleIsZerosAndKeepsTheRest() async throws {
         let bucket = TestBucket()
         bucket.store.insert("a", Array("0123456789".utf8))

@@ -50,7 +50,7 @@ private final class RecordedLog: UnstoredLog {
 }
 
 /// What a close could not store is on this machine's disk, for as long as the bucket does not have it.
-@Suite(.timeLimit(.minutes(2))) struct KeepUnstoredTests {
+@Suite(.timeLimit(.minutes(15))) struct KeepUnstoredTests {
     private let bucket = TestBucket()
     private let log = RecordedLog()
 

@@ -51,7 +51,7 @@ private final class RememberingKernel: KernelNotifier {
 }
 
 /// Metadata keep to their share, and nothing fails or is wrong for it.
-@Suite(.timeLimit(.minutes(2))) struct MetadataBoundTests {
+@Suite(.timeLimit(.minutes(15))) struct MetadataBoundTests {
     static func bucket(_ count: Int) -> TestBucket {
         let bucket = TestBucket()
         for number in 0..<count { bucket.store.insert(ObjectKey("d/\(name(number))"), [UInt8(number & 255)]) }

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// A handle that has read from a version keeps to it, and asks nobody where the file ends.
-@Suite(.timeLimit(.minutes(1))) struct OpenVersionTests {
+@Suite(.timeLimit(.minutes(15))) struct OpenVersionTests {
     @Test func aReadToTheEndNeedsNoStore() async throws {
         let bucket = TestBucket()
         let mount = bucket.mount()

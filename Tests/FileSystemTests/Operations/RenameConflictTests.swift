@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// Renames while others store under the old or the new name: nobody's content is lost.
-@Suite(.timeLimit(.minutes(2))) struct RenameConflictTests {
+@Suite(.timeLimit(.minutes(15))) struct RenameConflictTests {
     static let mine = Array("mine".utf8)
     static let theirs = Array("theirs".utf8)
 

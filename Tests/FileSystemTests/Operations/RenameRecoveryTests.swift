@@ -7,7 +7,7 @@ import Testing
 @testable import FileSystem
 
 /// A directory's rename that is cut off by a crash, at each of its requests, and what the next mount makes of it.
-@Suite(.timeLimit(.minutes(2))) struct RenameRecoveryTests {
+@Suite(.timeLimit(.minutes(15))) struct RenameRecoveryTests {
     /// What the journal holds: a process that has died notes nothing any more.
     private final class Log: RenameLog {
         private let store: CrashingStore

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// What the verbs cost: the promises of their comments, counted.
-@Suite(.timeLimit(.minutes(2))) struct RequestCountTests {
+@Suite(.timeLimit(.minutes(15))) struct RequestCountTests {
     @Test func aNewSmallFileIsOnePut() async throws {
         let bucket = TestBucket()
         let mount = bucket.mount()

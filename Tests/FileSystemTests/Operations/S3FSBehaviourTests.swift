@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// What the file system does otherwise where its options ask for s3fs's ways.
-@Suite(.timeLimit(.minutes(2))) struct S3FSBehaviourTests {
+@Suite(.timeLimit(.minutes(15))) struct S3FSBehaviourTests {
     @Test func aDeniedRequestIsNotPermitted() async throws {
         let bucket = TestBucket()
         bucket.store.insert("a", [1])

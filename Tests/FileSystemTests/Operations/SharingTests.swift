@@ -7,7 +7,7 @@ import Testing
 @testable import FileSystem
 
 /// What happens when others change the bucket: other mounts, other tools.
-@Suite(.timeLimit(.minutes(2))) struct SharingTests {
+@Suite(.timeLimit(.minutes(15))) struct SharingTests {
     @Test func onlyOneOfTwoMountsMakesALockFile() async throws {
         let bucket = TestBucket()
         let one = bucket.mount()

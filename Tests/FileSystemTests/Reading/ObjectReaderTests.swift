@@ -50,7 +50,7 @@ private func noTwoRequestsForAByte(_ requests: [PatternStore.Request]) -> Bool {
     return zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct ObjectReaderTests {
+@Suite(.timeLimit(.minutes(15))) struct ObjectReaderTests {
     @Test func aSmallObjectIsOneRequest() async throws {
         let bench = Bench(size: 100 * kib)
         #expect(bench.reader.readNow(offset: 0, length: 4096, stream: bench.stream) == nil)

@@ -5,7 +5,7 @@ import Testing
 @testable import FileSystem
 
 /// Writing where neither memory nor disk has room.
-@Suite(.timeLimit(.minutes(2))) struct SpaceTests {
+@Suite(.timeLimit(.minutes(15))) struct SpaceTests {
     static func limits(disk: Int64) -> WritingLimits {
         var limits = StagedFileTests.limits()
         limits.disk = DiskBudget(limit: disk)

@@ -92,7 +92,7 @@ import Testing
         #expect(test.budget.used == used)
     }
 
-    @Test(.timeLimit(.minutes(1))) func fullPartsAreSentWhileWritingGoesOn() async throws {
+    @Test(.timeLimit(.minutes(15))) func fullPartsAreSentWhileWritingGoesOn() async throws {
         let test = Self.make(streams: true)
         for index in 0..<10 {
             try await test.write(at: index * 40, Self.pattern(40))
@@ -107,7 +107,7 @@ import Testing
         #expect(result.metadata?.user == ["mtime": "early"])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aHeaderPatchedAtTheEndSendsOnePartAgainAndNothingIsVisibleBefore() async throws
+    @Test(.timeLimit(.minutes(15))) func aHeaderPatchedAtTheEndSendsOnePartAgainAndNothingIsVisibleBefore() async throws
     {
         let test = Self.make(streams: true)
         for index in 0..<10 { try await test.write(at: index * 40, Self.pattern(40)) }
@@ -122,7 +122,7 @@ import Testing
         #expect(test.store.history(test.key) == [test.model])
     }
 
-    @Test(.timeLimit(.minutes(1))) func readingADroppedPartCompletesTheUpload() async throws {
+    @Test(.timeLimit(.minutes(15))) func readingADroppedPartCompletesTheUpload() async throws {
         let test = Self.make(streams: true, uploaded: .dropped)
         for index in 0..<10 { try await test.write(at: index * 40, Self.pattern(40)) }
         try await Self.eventually {
@@ -143,7 +143,7 @@ import Testing
         #expect(test.store.object(test.key)?.bytes == test.model)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedCommitKeepsAnUploadThatHoldsTheOnlyCopy() async throws {
+    @Test(.timeLimit(.minutes(15))) func aFailedCommitKeepsAnUploadThatHoldsTheOnlyCopy() async throws {
         let test = Self.make(streams: true, uploaded: .dropped)
         for index in 0..<10 { try await test.write(at: index * 40, Self.pattern(40)) }
         try await Self.eventually {
@@ -163,7 +163,7 @@ import Testing
         #expect(test.store.openUploads == 0)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCommitToAnotherKeySendsAllAgain() async throws {
+    @Test(.timeLimit(.minutes(15))) func aCommitToAnotherKeySendsAllAgain() async throws {
         let test = Self.make(streams: true)
         for index in 0..<10 { try await test.write(at: index * 40, Self.pattern(40)) }
         try await test.file.commit(key: "other", metadata: ObjectMetadata(), if: .none, readBase: nil)
@@ -172,7 +172,7 @@ import Testing
         #expect(test.store.openUploads == 0)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aWriterWaitsForItsOwnPartsAndMemoryStaysInsideTheBudget() async throws {
+    @Test(.timeLimit(.minutes(15))) func aWriterWaitsForItsOwnPartsAndMemoryStaysInsideTheBudget() async throws {
         let gate = Turnstile()
         // Room for about seven parts of 64 bytes.
         let test = Self.make(budget: 512, streams: true, beforePart: { await gate.pass() })
@@ -205,7 +205,7 @@ import Testing
         #expect(test.store.object(test.key)?.bytes.count == written + 6000)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aWaitingWriterCanBeInterrupted() async throws {
+    @Test(.timeLimit(.minutes(15))) func aWaitingWriterCanBeInterrupted() async throws {
         let gate = Turnstile()
         let test = Self.make(streams: true, beforePart: { await gate.pass() })
         let file = test.file
@@ -296,7 +296,7 @@ import Testing
         try await test.check("settled")
     }
 
-    @Test(.timeLimit(.minutes(1))) func discardingAbortsTheUploadAndFreesAll() async throws {
+    @Test(.timeLimit(.minutes(15))) func discardingAbortsTheUploadAndFreesAll() async throws {
         let test = Self.make(streams: true)
         for index in 0..<10 { try await test.write(at: index * 40, Self.pattern(40)) }
         try await Self.eventually { test.store.openUploads == 1 }
@@ -316,7 +316,7 @@ import Testing
         #expect(test.file.size == 0)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [200, 1 << 20]) func appendsOfManyTasksAreWhole(budget: Int) async throws
+    @Test(.timeLimit(.minutes(15)), arguments: [200, 1 << 20]) func appendsOfManyTasksAreWhole(budget: Int) async throws
     {
         let test = Self.make(budget: budget, streams: true)
         let file = test.file
@@ -344,7 +344,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func concurrentCommitsAndWritersLoseNothing() async throws {
+    @Test(.timeLimit(.minutes(15))) func concurrentCommitsAndWritersLoseNothing() async throws {
         let test = Self.make(budget: 2000, streams: true)
         let file = test.file
         let store = test.store
