@@ -113,6 +113,7 @@ struct Namespace: Sendable {
     private(set) var nodes: [NodeID: Node] = [:]
     private var nextID: UInt64 = NodeID.root.rawValue + 1
     private var numbersInUse: [UInt64: Int] = [:]
+    private var movedNumbers = MovedNumbers()
     private var bound = InodeBound()
     private let use: MetadataUse?
 
@@ -175,10 +176,11 @@ struct Namespace: Sendable {
     // MARK: Changing
 
     /// Numbers for a new inode at `path`: an id never used before, and an inode number that comes out the same whenever the
-    /// path is met again, unless another live inode has it.
+    /// path is met again, unless another live inode has it; for what was renamed to it the number that it had before.
     mutating func makeNumbers(path: String) -> (id: NodeID, number: UInt64) {
         let id = NodeID(rawValue: nextID)
         nextID += 1
+        if let number = movedNumbers.recalled(path), numbersInUse[number] == nil { return (id, number) }
         var number = Self.hash(path)
         while number <= 1 || numbersInUse[number] != nil { number = number &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
         return (id, number)
@@ -211,6 +213,7 @@ struct Namespace: Sendable {
     /// Hangs a node elsewhere, in place of what hung there, which is cut off.
     mutating func move(_ id: NodeID, to name: FileName, in parent: NodeID) {
         guard let node = nodes[id], let oldParent = node.parent, let oldName = node.name else { return }
+        movedNumbers.moved(node.inode.number)
         let old = nodes[parent]?.directory?.children[name]
         nodes[oldParent]?.directory?.children[oldName] = nil
         nodes[parent]?.directory?.children[name] = id
@@ -226,6 +229,8 @@ struct Namespace: Sendable {
         guard let first = nodes[one], let firstParent = first.parent, let firstName = first.name,
             let second = nodes[other], let secondParent = second.parent, let secondName = second.name
         else { return }
+        movedNumbers.moved(first.inode.number)
+        movedNumbers.moved(second.inode.number)
         nodes[firstParent]?.directory?.children[firstName] = other
         nodes[secondParent]?.directory?.children[secondName] = one
         nodes[one]?.parent = secondParent
@@ -253,6 +258,10 @@ struct Namespace: Sendable {
         while id != .root, let node = nodes[id], node.lookups == 0, node.directory?.children.isEmpty ?? true,
             !node.inode.isBusy
         {
+            if movedNumbers.hasMoved(node.inode.number) {
+                let path = path(of: id)
+                movedNumbers.forgotten(node.inode.number, at: path)
+            }
             nodes[id] = nil
             use?.addInodes(-1, bytes: -node.bound.bytes)
             let uses = numbersInUse[node.inode.number, default: 1] - 1

@@ -199,6 +199,37 @@ import Testing
         #expect(again.number == b.number && again.node != b.node)
     }
 
+    @Test func aRenamedInodesNumberOutlivesItsBeingForgotten() {
+        var tree = Self.makeTree()
+        let a = Self.add("a", to: &tree)
+        for round in 0..<3 {
+            let old = Self.name(["a", "b", "c"][round])
+            let new = Self.name(["b", "c", "a"][round])
+            let node = tree.child(old, of: .root)!.inode.node
+            tree.move(node, to: new, in: .root)
+            tree.forget(node, lookups: 1)
+            #expect(tree.child(new, of: .root) == nil)
+            #expect(Self.add(new.string, to: &tree).number == a.number)
+        }
+        // It is its own path's now. What is unlinked leaves nothing behind.
+        let last = tree.child(Self.name("a"), of: .root)!.inode.node
+        tree.move(last, to: Self.name("b"), in: .root)
+        tree.detach(last)
+        tree.forget(last, lookups: 1)
+        #expect(Self.add("b", to: &tree).number != a.number)
+        #expect(Self.add("a", to: &tree).number == a.number)
+    }
+
+    @Test func onlySoManyNumbersOfForgottenInodesAreKept() {
+        var numbers = MovedNumbers()
+        for number in 0..<UInt64(MovedNumbers.most + 100) {
+            numbers.moved(number)
+            numbers.forgotten(number, at: "\(number)")
+        }
+        let kept = (0..<MovedNumbers.most + 100).filter { numbers.recalled("\($0)") == UInt64($0) }
+        #expect(kept.count == MovedNumbers.most)
+    }
+
     @Test func liveInodesHaveNumbersOfTheirOwn() {
         var tree = Self.makeTree()
         var numbers: Set<UInt64> = [1]
