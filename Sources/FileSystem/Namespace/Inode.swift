@@ -92,6 +92,13 @@ final class Inode: Sendable {
 
         /// Whether there is something to commit.
         var isDirty: Bool { !isUnlinked && attributes.type != .directory && isUnstored }
+
+        /// Whether something was written to a file that somebody else has replaced or removed since it was opened: see
+        /// ``BucketFileSystem/commitSuperseded(_:_:)``.
+        var isSupersededAndDirty: Bool { isSuperseded && (staged?.isDirty ?? false) }
+
+        /// Whether a close has something to do.
+        var needsCommit: Bool { isDirty || isSupersededAndDirty }
     }
 
     /// A content in the ``UnstoredLog``, and which state of the file it is.

@@ -1,6 +1,7 @@
 internal import Logging
 internal import ObjectStore
 import Synchronization
+internal import SystemPackage
 
 /// Appends that meet another host's version of the file (promise 4: no lost update).
 ///
@@ -48,5 +49,29 @@ extension BucketFileSystem {
         lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: 0, length: 0)
         logger.debug("what was appended to \"\(key)\" goes behind another host's version")
         return true
+    }
+
+    /// Stores what was written to a file whose name shows another version by now: somebody has replaced it between the open and the
+    /// write, and a lookup here has found that. What was only appended goes behind the object as it is now; anything else would undo
+    /// somebody's change, and is `ESTALE`.
+    ///
+    /// The inode has no name any more, so the key is that of its version. The caller holds the tree's shape and the inode's gate.
+    func commitSuperseded(_ inode: Inode, _ staged: StagedFile) async throws {
+        guard let key = inode.state.withLock({ $0.version?.key }) else { throw Errno.staleNFSFileHandle }
+        while true {
+            guard try await moveAppends(of: inode, staged, key: key) else { throw Errno.staleNFSFileHandle }
+            let state = inode.state.withLock { $0 }
+            let target = try uploadTarget(for: inode, state, key: key)
+            do throws(StoreError) {
+                let result = try await staged.commit(
+                    key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+                _ = noteCommitted(inode, result, wanted: target.metadata, attributes: state.attributes)
+                // Whoever has the name now sees the new version at the next look.
+                _ = forgetCached(below: String(key.string.utf8.dropFirst(keys.prefix.utf8.count)) ?? key.string)
+                return
+            } catch {
+                guard error.kind == .preconditionFailed else { throw error }
+            }
+        }
     }
 }

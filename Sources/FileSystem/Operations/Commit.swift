@@ -18,7 +18,7 @@ extension BucketFileSystem {
     /// Answers a close that has nothing to store.
     public func flushNow(_ handle: HandleID, by caller: Caller) -> Result<Void, Errno>? {
         guard let file = handles.withLock({ $0.file(handle) }) else { return .failure(.badFileDescriptor) }
-        guard file.staged != nil, file.inode.state.withLock({ $0.isDirty }) else { return .success(()) }
+        guard file.staged != nil, file.inode.state.withLock({ $0.needsCommit }) else { return .success(()) }
         return isNotLast(file, caller) ? .success(()) : nil
     }
 
@@ -57,6 +57,7 @@ extension BucketFileSystem {
     /// Stores all that is not stored of a file. The caller holds the tree's shape and the inode's gate.
     func commitHoldingGate(_ inode: Inode) async throws {
         let state = inode.state.withLock { $0 }
+        if state.isSupersededAndDirty, let staged = state.staged { return try await commitSuperseded(inode, staged) }
         guard state.isDirty else { return }
         let key = try key(of: inode)
         guard let staged = state.staged, staged.isDirty || state.version == nil else {
@@ -126,7 +127,7 @@ extension BucketFileSystem {
     ///
     /// An upload's headers are those of the moment when it began. A large file's modification time is then the one of its first
     /// part, here as on the bucket: to correct it would cost a copy of the whole. A time that was set (utimensat(2)) is kept.
-    private func noteCommitted(
+    func noteCommitted(
         _ inode: Inode, _ result: CommitResult, wanted: ObjectMetadata, attributes: StoredAttributes
     ) -> Bool {
         let now = options.clock.monotonic()

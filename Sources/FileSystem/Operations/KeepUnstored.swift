@@ -48,11 +48,11 @@ extension BucketFileSystem {
         _ inode: Inode, _ error: any Error, isLast: Bool, in log: any UnstoredLog
     ) async throws -> String? {
         let state = inode.state.withLock { $0 }
-        guard state.isDirty, let staged = state.staged, staged.isDirty || state.version == nil else { return nil }
+        guard state.needsCommit, let staged = state.staged, staged.isDirty || state.version == nil else { return nil }
         let isConflict = (error as? Errno) == .staleNFSFileHandle || (error as? Errno) == .fileExists
         // While others have it open, theirs is the last word.
         if isConflict, !isLast { return nil }
-        let key = try key(of: inode)
+        guard let key = state.isSuperseded ? state.version?.key : try key(of: inode) else { return nil }
         if let kept = state.kept, !isConflict, kept.isOf(state) { return Self.isKept }
         guard let pieces = staged.piecesToKeep() else {
             throw StoreError(

@@ -99,7 +99,7 @@ extension BucketFileSystem {
     public func releaseNow(_ handle: HandleID) -> Bool {
         guard let file = handles.withLock({ $0.file(handle) }) else { return true }
         let needsWork = file.inode.state.withLock { state in
-            (file.staged != nil && state.isDirty) || (state.handles == 1 && state.hiddenKey != nil)
+            (file.staged != nil && state.needsCommit) || (state.handles == 1 && state.hiddenKey != nil)
                 || (state.isUnlinked && state.staged != nil)
         }
         if needsWork { return false }
@@ -110,7 +110,7 @@ extension BucketFileSystem {
     /// Releases a handle; what a close could not store is tried once more. What still cannot be stored is kept: see KeepUnstored.swift.
     public func release(_ handle: HandleID) async {
         guard let file = handles.withLock({ $0.file(handle) }) else { return }
-        if file.staged != nil, file.inode.state.withLock({ $0.isDirty }) {
+        if file.staged != nil, file.inode.state.withLock({ $0.needsCommit }) {
             do {
                 try await commit(file.inode)
             } catch {

@@ -46,6 +46,39 @@ import Testing
         #expect(bucket.text("a") == "mine" && bucket.text("b") == "theirs")
     }
 
+    /// Opened for appending; then another host stores, a lookup here finds that and gives the name another inode, and only then the
+    /// first handle writes.
+    @Test func whatIsAppendedThroughAHandleWhoseFileWasReplacedIsKept() async throws {
+        let bucket = TestBucket()
+        bucket.store.insert("log", Array("first\n".utf8))
+        let mount = bucket.mount()
+        let handle = try await mount.open("log", [.writeOnly, .append])
+        bucket.clock.advance(seconds: 5)
+        bucket.store.insert("log", Array("first\ntheirs\n".utf8))
+        #expect(try await mount.stat("log").size == 13)
+        try await mount.write(handle, "mine\n")
+        try await mount.close(handle)
+        #expect(bucket.text("log") == "first\ntheirs\nmine\n")
+        #expect(try await mount.text("log") == "first\ntheirs\nmine\n")
+    }
+
+    /// The same with a change that is no append, and of a file that was removed: an error, never a silent loss.
+    @Test(arguments: [true, false]) func whatIsWrittenThroughAHandleWhoseFileWasReplacedIsAnError(isRemoved: Bool)
+        async throws
+    {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("0123456789".utf8))
+        let mount = bucket.mount()
+        let flags: OpenFlags = isRemoved ? [.writeOnly, .append] : [.writeOnly]
+        let handle = try await mount.open("a", flags)
+        bucket.clock.advance(seconds: 5)
+        if isRemoved { bucket.store.remove("a") } else { bucket.store.insert("a", Array("theirs".utf8)) }
+        _ = try? await mount.stat("a")
+        try await mount.write(handle, "mine", at: 2)
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.close(handle) }
+        #expect(bucket.text("a") == (isRemoved ? nil : "theirs"))
+    }
+
     @Test func aPartialOverwriteOfAChangedObjectIsRefused() async throws {
         let bucket = TestBucket()
         bucket.store.insert("a", Array("0123456789".utf8))
