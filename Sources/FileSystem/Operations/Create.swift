@@ -18,7 +18,8 @@ extension BucketFileSystem {
         do {
             return .success(try makeFile(name, in: parent, permissions: permissions, flags: flags, by: caller))
         } catch {
-            return .failure(error)
+            // Made by somebody since the look: to be opened, then.
+            return error == .fileExists ? nil : .failure(error)
         }
     }
 
@@ -27,6 +28,20 @@ extension BucketFileSystem {
         async throws(Errno) -> CreateReply
     {
         try checkWritable()
+        // Somebody may make the name between the look and the making: without `O_EXCL` that one is opened.
+        for _ in 0..<3 where !flags.contains(.exclusive) {
+            do throws(Errno) {
+                return try await createOnce(name, in: parent, permissions: permissions, flags: flags, by: caller)
+            } catch {
+                guard error == .fileExists else { throw error }
+            }
+        }
+        return try await createOnce(name, in: parent, permissions: permissions, flags: flags, by: caller)
+    }
+
+    private func createOnce(
+        _ name: FileName, in parent: NodeID, permissions: UInt32, flags: OpenFlags, by caller: Caller
+    ) async throws(Errno) -> CreateReply {
         if !isKnownAbsent(name, in: parent) {
             do {
                 let inode = try await find(name, in: parent)
