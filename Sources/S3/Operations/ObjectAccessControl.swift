@@ -17,7 +17,8 @@ import Synchronization
 ///
 /// **Limits.** A list that cannot be read or put just then (the store fails twice, and does not refuse) is lost: the object is
 /// then its owner's alone. The first time the log has a warning, later on a line for debugging: moto (seen in 5.1) answers 500 for every
-/// object that was uploaded in parts, for it gives those no list at all, and is asked twice, not three times, for that costs time. Copies of over 5 GiB, which are made in parts, and new contents have the default list.
+/// object that was uploaded in parts, for it gives those no list at all. Copies of over 5 GiB, which are made in parts, and new
+/// contents have the default list.
 ///
 /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html>,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html> and
