@@ -239,11 +239,12 @@ def start_seaweedfs(tools, directory, on_start):
         json.dump({"identities": [{
             "name": "tester", "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}, file)
+    # Each bucket takes seven volumes: enough for several hundred tests' buckets.
     names = ["master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc"]
     ports = dict(zip(names, free_ports(len(names))))
     arguments = [tool(tools, "weed"), f"-logdir={directory}", "server", f"-dir={directory}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
                  "-filer", "-s3", f"-s3.config={identities}", "-s3.port.iceberg=0", "-s3.port.lance=0",
-                 "-master.telemetry=false", "-master.volumeSizeLimitMB=2048", "-volume.max=400"]
+                 "-master.telemetry=false", "-master.volumeSizeLimitMB=2048", "-volume.max=4000"]
     for part in ("master", "volume", "filer", "s3"):
         arguments += [f"-{part}.port={ports[part]}", f"-{part}.port.grpc={ports[part + '.grpc']}"]
     process = Process(arguments, os.path.join(directory, "log"), cwd=directory)
