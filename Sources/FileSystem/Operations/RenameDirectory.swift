@@ -75,7 +75,7 @@ extension BucketFileSystem {
     {
         let copied = CopiedKeys()
         let directory = move.inode
-        let found = try await listAll(below: old)
+        let found = try await store.listAll(below: old.string)
         for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
             throw Errno.fileNameTooLong
         }
@@ -99,11 +99,11 @@ extension BucketFileSystem {
         // be moved: the rename has been made.
         do {
             for _ in 0..<2 {
-                let late = try await listAll(below: old)
+                let late = try await store.listAll(below: old.string)
                 if late.isEmpty { return (copied, false) }
                 try await moveLate(late, from: old, to: new, noting: copied)
             }
-            return (copied, try await !listAll(below: old).isEmpty)
+            return (copied, try await !store.listAll(below: old.string).isEmpty)
         } catch {
             logger.warning("what was stored below \"\(old)\" during its rename stays there: \(error)")
             return (copied, true)
@@ -116,7 +116,7 @@ extension BucketFileSystem {
     ) async throws {
         let movable = found.filter { object in
             guard object.key != old, keys.fits(newPath(object.key, from: old, to: new)) else { return false }
-            return !Self.isMarker(object) || copied.copy(at: renamed(object.key, from: old, to: new)) == nil
+            return !object.isMarker || copied.copy(at: renamed(object.key, from: old, to: new)) == nil
         }
         let moved = Mutex<[ListedObject]>([])
         try await forEach(movable) { object in
@@ -133,16 +133,14 @@ extension BucketFileSystem {
                 // Somebody has stored under the new name too.
             }
         }
-        try await deleteCopied(moved.withLock { $0 } + found.filter { Self.isMarker($0) }, below: old)
+        try await deleteCopied(moved.withLock { $0 } + found.filter { $0.isMarker }, below: old)
     }
 
     /// A directory's marker: it has no content that could be lost.
-    private static func isMarker(_ object: ListedObject) -> Bool { object.key.isDirectoryMarker && object.size == 0 }
-
     /// Deletes what was copied, as far as it is still the version copied, and the directories that it was in with `prefix`
     /// itself, whether they have markers or not: some stores keep directories of their own, which would stay in listings.
     private func deleteCopied(_ objects: [ListedObject], below prefix: ObjectKey) async throws {
-        let files = objects.filter { !Self.isMarker($0) }
+        let files = objects.filter { !$0.isMarker }
         let contents = Set(files.map(\.key))
         let directories = directories(above: objects.map(\.key), below: prefix, sparing: contents) + [prefix]
         if store.features.conditionalDeletes {
@@ -150,7 +148,8 @@ extension BucketFileSystem {
             _ = try await VersionDelete(store: store).delete(versions, parallel: options.parallelCopies)
             return try await deleteAll(directories)
         }
-        let present = Dictionary(uniqueKeysWithValues: try await listAll(below: prefix).map { ($0.key, $0) })
+        let present = Dictionary(
+            uniqueKeysWithValues: try await store.listAll(below: prefix.string).map { ($0.key, $0) })
         try await deleteAll(files.filter { (present[$0.key] ?? $0) == $0 }.map(\.key) + directories)
     }
 
@@ -180,17 +179,6 @@ extension BucketFileSystem {
 
     private func renamed(_ key: ObjectKey, from old: ObjectKey, to new: ObjectKey) -> ObjectKey {
         ObjectKey(new.string + (String(key.string.utf8.dropFirst(old.utf8Count)) ?? ""))
-    }
-
-    private func listAll(below prefix: ObjectKey) async throws(StoreError) -> [ListedObject] {
-        var found: [ListedObject] = []
-        var next: ListContinuation?
-        repeat {
-            let page = try await store.list(ListRequest(prefix: prefix.string, continuation: next))
-            found.append(contentsOf: page.objects)
-            next = page.next
-        } while next != nil
-        return found
     }
 
     /// Copies all objects, then runs `last`; where either fails, takes back what was copied and the keys `takingBack`.
@@ -244,13 +232,13 @@ extension BucketFileSystem {
     {
         let version = ObjectVersion(key: object.key, etag: object.etag, size: object.size)
         // A store that keeps directories of its own has made this one with the first file copied into it.
-        let precondition = Self.isMarker(object) ? Precondition.none : precondition
+        let precondition = object.isMarker ? Precondition.none : precondition
         do throws(StoreError) {
             return try await ServerCopy(store: store, parallel: 4).copy(
                 version, to: destination, storageClass: object.storageClass, if: precondition
             ).etag
         } catch {
-            if Self.isMarker(object), error.kind == .notFound {
+            if object.isMarker, error.kind == .notFound {
                 // Some stores list markers that they cannot copy: put a new one with the same headers.
                 let info = try await store.head(object.key)
                 return try await store.put(destination, body: ArrayBody([]), metadata: info.metadata, if: .none).etag

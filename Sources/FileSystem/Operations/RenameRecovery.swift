@@ -35,9 +35,9 @@ public struct RenameRecovery: Sendable {
     public func finish(_ rename: UnfinishedRename) async throws -> Int {
         let (stays, goes) = rename.isDeleting ? (rename.to, rename.from) : (rename.from, rename.to)
         let staying = Dictionary(
-            uniqueKeysWithValues: try await listAll(below: stays).map { (rest(of: $0.key, below: stays), $0) })
-        let going = try await listAll(below: goes)
-        let files = going.filter { !isMarker($0) }
+            uniqueKeysWithValues: try await store.listAll(below: stays).map { (rest(of: $0.key, below: stays), $0) })
+        let going = try await store.listAll(below: goes)
+        let files = going.filter { !$0.isMarker }
         let twins = try await twins(of: files, below: goes, among: staying)
         let left = try await VersionDelete(store: store).delete(twins, parallel: parallel)
         let removed = Set(twins.map(\.key)).subtracting(left.map(\.key))
@@ -45,7 +45,7 @@ public struct RenameRecovery: Sendable {
         // Directories that hold nothing any more, the deepest first: some stores keep directories of their own, which go
         // with their marker's key whether there is one or not.
         let remaining = files.map(\.key).filter { !removed.contains($0) }
-        var directories = Set(going.filter { isMarker($0) }.map(\.key))
+        var directories = Set(going.filter { $0.isMarker }.map(\.key))
         for key in removed { directories.formUnion(parents(of: key, below: goes)) }
         if rename.replaces, !rename.isDeleting {
             directories.remove(ObjectKey(goes))
@@ -108,8 +108,6 @@ public struct RenameRecovery: Sendable {
 
     private func isFromParts(_ etag: ETag?) -> Bool { etag?.value.utf8.contains(UInt8(ascii: "-")) ?? true }
 
-    private func isMarker(_ object: ListedObject) -> Bool { object.key.isDirectoryMarker && object.size == 0 }
-
     private func rest(of key: ObjectKey, below prefix: String) -> String {
         String(key.string.utf8.dropFirst(prefix.utf8.count)) ?? ""
     }
@@ -123,17 +121,6 @@ public struct RenameRecovery: Sendable {
             found.append(ObjectKey(name))
             rest = rest.dropLast()
         }
-        return found
-    }
-
-    private func listAll(below prefix: String) async throws(StoreError) -> [ListedObject] {
-        var found: [ListedObject] = []
-        var next: ListContinuation?
-        repeat {
-            let page = try await store.list(ListRequest(prefix: prefix, continuation: next))
-            found.append(contentsOf: page.objects)
-            next = page.next
-        } while next != nil
         return found
     }
 }
