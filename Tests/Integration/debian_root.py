@@ -69,8 +69,8 @@ class Box:
         if not os.path.exists(device):
             os.mknod(device, 0o20666, os.stat("/dev/fuse").st_rdev)
         os.chmod(device, 0o666)
-        script = ('mount -t proc proc "$1/proc" && mount --bind /sys "$1/sys" && mount --bind "$1" "$1" && cd "$1" '
-                  '&& : > "$1/.ready" && exec chroot . sleep 100000')
+        script = ('mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --bind /sys "$1/sys" && cd "$1" '
+                  '&& : > .ready && exec chroot . sleep 100000')
         self.process = Process(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-ec", script, "box",
              self.directory], run.path("box") + ".log")
@@ -99,7 +99,7 @@ class Box:
             if name in os.environ:
                 values.setdefault(name, os.environ[name])
         return subprocess.run(
-            ["nsenter", "-t", self.pid, "--mount", "--pid", f"--root={self.directory}", "--wd=" + self.directory, "env", "-i",
+            ["nsenter", "-t", self.pid, "--mount", "--pid", "--root", "--wd", "env", "-i",
              *[f"{name}={value}" for name, value in values.items()], *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout)
 
