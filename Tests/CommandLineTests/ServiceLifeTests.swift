@@ -40,6 +40,14 @@ import Testing
         #expect(extends(patient.heartbeat(now: .max, isAlive: true)), "0 is without limit")
     }
 
+    @Test func whatIsSaidOnceMustNotBeLost() {
+        var life = ServiceLife(now: 0, drainTimeout: 0, watchdog: 1)
+        let ready = life.ready(now: 0, source: "s3://b", mountPoint: "/mnt")
+        #expect(ready.filter(ServiceLife.isLasting) == ["READY=1"])
+        #expect(life.heartbeat(now: 0, isAlive: true).filter(ServiceLife.isLasting).isEmpty)
+        #expect(life.stop(now: 0).filter(ServiceLife.isLasting) == ["STOPPING=1"])
+    }
+
     @Test func theWatchdogIsFedTwiceInItsTime() {
         func interval(_ watchdog: Int64?) -> Int64 {
             ServiceLife(now: 0, drainTimeout: 0, watchdog: watchdog).interval

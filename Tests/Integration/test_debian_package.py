@@ -8,9 +8,10 @@ from harness import ACCESS_KEY, SECRET_KEY, Skip, expect, expect_equal
 
 
 def snapshot(box):
-    """All paths of the box's root, save what apt itself keeps and the tests' own."""
+    """All paths of the box's root, save what apt and mount(8) keep themselves and the tests' own."""
     done = box.call("find", "/", "-xdev", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/var/lib/apt", "-o",
-                    "-path", "/var/cache", "-o", "-path", "/tmp", "-o", "-path", "/mnt", ")", "-prune", "-o", "-print")
+                    "-path", "/var/cache", "-o", "-path", "/tmp", "-o", "-path", "/mnt", "-o",
+                    "-path", "/run/mount", ")", "-prune", "-o", "-print")
     return set(done.splitlines())
 
 

@@ -69,6 +69,9 @@ struct ServiceLife: Sendable, Equatable {
         return ["EXTEND_TIMEOUT_USEC=\(Self.step / 1000)"]
     }
 
+    /// Whether a line must reach the manager, however late. The others are soon said again.
+    static func isLasting(_ line: String) -> Bool { line == "READY=1" || line == "STOPPING=1" }
+
     /// A line's end in a name would begin a message of its own.
     private static func line(_ text: String) -> String { Printable.line(text) }
 }

@@ -11,6 +11,8 @@ import Synchronization
 final class ServiceNotifier: Sendable {
     private let socket: ServiceSocket
     private let life: Mutex<ServiceLife>
+    /// What the manager's socket had no room for, and what must not be lost: told again at the next beat.
+    private let untold = Mutex<[String]>([])
     /// The mount point once the mount answers.
     private let mountPoint = Mutex<String?>(nil)
 
@@ -41,11 +43,20 @@ final class ServiceNotifier: Sendable {
     /// The mount answers.
     func ready(source: String, mountPoint: String) {
         self.mountPoint.withLock { $0 = mountPoint }
-        socket.send(life.withLock { $0.ready(now: Self.now, source: source, mountPoint: mountPoint) })
+        tell(life.withLock { $0.ready(now: Self.now, source: source, mountPoint: mountPoint) })
     }
 
     /// The mount ends.
-    func stop() { socket.send(life.withLock { $0.stop(now: Self.now) }) }
+    func stop() { tell(life.withLock { $0.stop(now: Self.now) }) }
+
+    /// Sends the lines behind those that could not be sent before.
+    private func tell(_ lines: [String]) {
+        untold.withLock { untold in
+            // A datagram that never waits: held over no disk and no network.
+            guard !socket.send(untold + lines) else { return untold.removeAll() }
+            untold += lines.filter { ServiceLife.isLasting($0) && !untold.contains($0) }
+        }
+    }
 
     private static var now: Int64 {
         var time = timespec()
@@ -72,7 +83,7 @@ final class ServiceNotifier: Sendable {
             let place = mountPoint.withLock { $0 }
             let isAlive = place.map(Self.answers) ?? true
             let (lines, interval) = life.withLock { ($0.heartbeat(now: Self.now, isAlive: isAlive), $0.interval) }
-            socket.send(lines)
+            tell(lines)
             usleep(UInt32(interval / 1000))
         }
     }
