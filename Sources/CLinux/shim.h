@@ -3,8 +3,11 @@
 #define PAIL_CLINUX_SHIM_H
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 
 extern int fallocate64(int fd, int mode, int64_t offset, int64_t length);
 extern int memfd_create(const char *name, unsigned int flags);
@@ -33,6 +36,12 @@ static inline void pail_trim_heap(void) {
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif
+}
+
+// waitid(2): a child that has ended and that nobody has waited for; it stays as it is. 0 where there is none.
+static inline pid_t pail_ended_child(void) {
+    siginfo_t info = {0};
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid : 0;
 }
 
 #endif

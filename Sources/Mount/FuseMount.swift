@@ -8,7 +8,7 @@ import SystemPackage
 /// A file system mounted by the kernel's FUSE.
 ///
 /// Threads: `options.threads` that take requests (see ``Dispatcher``), one that sends notifications, one that asks whether the
-/// mount answers, and the one that calls ``run(onHangUp:onReady:)``, which waits for signals and for the end. None of them
+/// mount answers, and the one that calls ``run(onHangUp:onEnding:onReady:)``, which waits for signals and for the end. None of them
 /// belongs to Swift's cooperative pool, and `run` must not be called on it: it blocks.
 ///
 /// The end, whoever asks for it (see ``ShutdownMachine``): drain while requests go on being served; unmount, lazily where
@@ -41,7 +41,7 @@ public final class FuseMount: Sendable {
         static let progress: Int64 = 5_000_000_000
     }
 
-    /// Mounts. Requests wait in the kernel until ``run(onHangUp:onReady:)``.
+    /// Mounts. Requests wait in the kernel until ``run(onHangUp:onEnding:onReady:)``.
     ///
     /// - Parameters:
     ///   - fileSystem: what is mounted; told by `start` before anything else.
@@ -72,12 +72,14 @@ public final class FuseMount: Sendable {
     ///
     /// - Parameters:
     ///   - onHangUp: called on SIGHUP, which does not end the mount. On the calling thread: nothing is handled meanwhile.
+    ///   - onEnding: called once when the mount begins to end, before what is not stored is stored. On the calling thread.
     ///   - onReady: called on a thread of its own as soon as the mount answers.
     /// - Returns: How it ended. The mount point is free then.
     /// - Throws: `system` where threads cannot be started; `notAnswering` where stat(2) on the mount point fails. The mount
     ///   is gone then as well.
     public func run(
-        onHangUp: (@Sendable () -> Void)? = nil, onReady: @escaping @Sendable () -> Void
+        onHangUp: (@Sendable () -> Void)? = nil, onEnding: (@Sendable () -> Void)? = nil,
+        onReady: @escaping @Sendable () -> Void
     ) throws(MountError) -> MountEnd {
         precondition(!hasRun.exchange(true, ordering: .acquiringAndReleasing), "run is called once")
         var signals: SignalDescriptor?
@@ -99,7 +101,7 @@ public final class FuseMount: Sendable {
             throw .system("starting threads", error)
         }
 
-        let end = waitForEnd(signals: signals, onHangUp: onHangUp)
+        let end = waitForEnd(signals: signals, onHangUp: onHangUp, onEnding: onEnding)
         tearDown(workers: workers, readiness: readiness)
         if let failure = failure.withLock({ $0 }) { throw failure }
         return end
@@ -152,7 +154,9 @@ public final class FuseMount: Sendable {
         post(.stop(.stopped))
     }
 
-    private func waitForEnd(signals: SignalDescriptor?, onHangUp: (@Sendable () -> Void)?) -> MountEnd {
+    private func waitForEnd(
+        signals: SignalDescriptor?, onHangUp: (@Sendable () -> Void)?, onEnding: (@Sendable () -> Void)?
+    ) -> MountEnd {
         var machine = ShutdownMachine(drainTimeout: options.drainTimeout.nanoseconds)
         var drain: Task<Void, Never>?
         var (drainStart, lastProgress): (Int64, Int64) = (0, 0)
@@ -163,6 +167,7 @@ public final class FuseMount: Sendable {
                 case .wait: break
                 case .startDrain:
                     (drainStart, lastProgress) = (now, now)
+                    onEnding?()
                     logger.info(
                         "The mount ends: storing what is not stored yet",
                         metadata: ["cause": "\(machine.cause.map(\.description) ?? "none")"])

@@ -28,13 +28,31 @@ enum Main {
     private static func servesHere(_ argv: [String], _ s3fs: S3FSInvocation?) -> Bool {
         if getenv(StatusPipe.variable) != nil { return true }
         if let s3fs { return S3FSCommand.servesHere(s3fs) }
-        guard let invocation = try? Invocation(argv, commands: PailCommand.commands) else { return false }
+        guard let invocation = try? invocation(argv) else { return false }
+        if let container = ContainerCommand.servesHere(invocation.arguments) { return container }
         // A check looks for signals where it can end.
         if invocation.arguments.first == "check" { return true }
         guard invocation.arguments.first == "mount",
             case .mount(let request)? = try? MountArguments(parsing: Array(invocation.arguments.dropFirst()))
         else { return false }
         return request.options.isForeground
+    }
+
+    /// What is asked for, with the file of a named mount in its name's place.
+    private static func invocation(_ argv: [String]) throws(CommandError) -> Invocation {
+        var result = try Invocation(argv, commands: PailCommand.commands)
+        if result.arguments.first == "container", result.arguments.count > 1,
+            PailCommand.commands.contains(result.arguments[1])
+        {
+            result.arguments.removeFirst()
+        }
+        if result.arguments.first == "mount" {
+            result.arguments =
+                ["mount"]
+                + (try NamedMount.expanded(
+                    Array(result.arguments.dropFirst()), environment: ProcessState.environment()))
+        }
+        return result
     }
 
     /// Runs a command and prints what is to be printed.
@@ -58,7 +76,7 @@ enum Main {
     /// Runs one of Pail's commands.
     static func run(_ argv: [String]) async -> ExitStatus {
         do {
-            let invocation = try Invocation(argv, commands: PailCommand.commands)
+            let invocation = try invocation(argv)
             var command = try PailCommand.parseAsRoot(invocation.arguments)
             if invocation.isRehearsal, let mount = command as? MountCommand {
                 _ = try MountArguments(parsing: mount.arguments)

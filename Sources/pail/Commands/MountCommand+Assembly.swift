@@ -12,10 +12,13 @@ extension MountCommand {
     ///
     /// The order is that of what is cheapest to find wrong: the mount point, the store (one request, tried at most three times),
     /// the state directory, the kernel's mount. What fails leaves nothing behind.
-    /// - Parameter ready: called once the mount answers; false ends it again.
-    static func mount(_ plan: MountPlan, logger: Logger, log: LogControl, ready: @escaping @Sendable () -> Bool)
-        async throws(CommandError)
-    {
+    /// - Parameters:
+    ///   - service: told of the mount's life.
+    ///   - ready: called once the mount answers; false ends it again.
+    static func mount(
+        _ plan: MountPlan, logger: Logger, log: LogControl, service: ServiceNotifier?,
+        ready: @escaping @Sendable () -> Bool
+    ) async throws(CommandError) {
         let options = plan.request.options
         do throws(MountError) {
             _ = try MountPoint.prepare(
@@ -63,11 +66,12 @@ extension MountCommand {
             }
             let responder = MountResponder(
                 plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: stack.backlog)
-            end = try await mount.serve(onHangUp: { log.reopen() }) {
+            end = try await mount.serve(onHangUp: { log.reopen() }, onEnding: { service?.stop() }) {
                 control.server = ControlServer(of: mount.mountPoint, responder: responder, logger: logger)
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
                 if !ready() { mount.stop() }
+                service?.ready(source: plan.request.source.description, mountPoint: mount.mountPoint)
                 capabilities.learn()
             }
         } catch {

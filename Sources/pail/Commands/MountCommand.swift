@@ -41,7 +41,11 @@ struct MountCommand: AsyncParsableCommand {
         do throws(CommandError) {
             let (logger, control) = try logger(for: request.options, inBackground: pipe != nil)
             let plan = try MountPlan(request, directory: directory, environment: environment, logger: logger)
-            try await mount(plan, logger: logger, log: control) {
+            // In the background it is `pail mount` that the service manager waits for.
+            let service =
+                pipe == nil
+                ? ServiceNotifier(environment: environment, drainTimeout: request.options.drainTimeout) : nil
+            try await mount(plan, logger: logger, log: control, service: service) {
                 // Nobody there to be told: the command was interrupted, so the mount it asked for shall not stay.
                 pipe?.send(.ready) ?? true
             }

@@ -7,8 +7,9 @@ struct PailCommand: AsyncParsableCommand {
         abstract: "Mounts a bucket of an S3 store as a file system.",
         usage: """
             pail mount s3://BUCKET[/PREFIX] MOUNTPOINT [options]
+            pail mount NAME [options]
             pail umount MOUNTPOINT [--lazy] [--no-wait]
-            pail status MOUNTPOINT [--json]
+            pail status MOUNTPOINT [--json|--check]
             pail sync MOUNTPOINT [PATH]
             pail refresh MOUNTPOINT [PATH]
             pail recover MOUNTPOINT|DIR [NUMBER FILE]
@@ -20,7 +21,8 @@ struct PailCommand: AsyncParsableCommand {
         version: "pail \(version)",
         subcommands: [
             MountCommand.self, UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self,
-            RecoverCommand.self, CheckCommand.self, HelpMarkdownCommand.self,
+            RecoverCommand.self, CheckCommand.self, ContainerCommand.self, HelpMarkdownCommand.self,
+            HelpManCommand.self,
         ])
 
     /// Pail's version.
@@ -28,6 +30,7 @@ struct PailCommand: AsyncParsableCommand {
 
     /// The names of all subcommands.
     static let commands: Set<String> = [
-        "mount", "umount", "status", "sync", "refresh", "recover", "check", "help-markdown", "help",
+        "mount", "umount", "status", "sync", "refresh", "recover", "check", "container", "help-markdown",
+        "help-man", "help",
     ]
 }

@@ -75,6 +75,9 @@ final class ControlClient {
             }
             let count = read(connection, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                throw CommandError(.failure, "the process of \(mount.mountPoint) does not answer in time")
+            }
             guard count > 0 else { return nil }
             buffer += chunk[..<count]
         }

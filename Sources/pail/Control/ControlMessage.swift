@@ -10,6 +10,8 @@ struct ControlRequest: Codable, Sendable, Equatable {
     enum Command: String, Codable, Sendable {
         /// The state of the mount, once.
         case status
+        /// Whether the store answers for the bucket now.
+        case check
         /// Store all that is not stored, with progress.
         case sync
         /// Forget what is cached.

@@ -14,6 +14,8 @@ final class ControlServer: Sendable {
     protocol Responder: Sendable {
         /// The state now.
         func status() async -> MountStatus
+        /// Asks the store for the bucket: nil where it answers, else a sentence.
+        func check() async -> String?
         /// What is pending now.
         func pending() async -> MountStatus.Pending
         /// Stores all below the path; throws nothing: returns a sentence where something is left.
@@ -145,6 +147,9 @@ final class ControlServer: Sendable {
         case .status:
             reply.status = await responder.status()
             reply.done = 0
+        case .check:
+            reply.error = await responder.check()
+            if reply.error == nil { reply.done = 0 }
         case .refresh: reply.done = await responder.refresh(path)
         case .sync:
             let progress = Task { [self] in await report(to: connection) }

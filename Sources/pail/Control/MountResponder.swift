@@ -32,6 +32,14 @@ struct MountResponder: ControlServer.Responder {
             pending: await backlog.pending(), journal: backlog.journal.directory.path)
     }
 
+    /// One request, with the store's usual retries.
+    func check() async -> String? {
+        do throws(StoreError) {
+            try await store.checkBucket()
+            return nil
+        } catch { return StoreFailure.commandError(for: error, in: plan.failureContext).message }
+    }
+
     func pending() async -> MountStatus.Pending { await backlog.pending() }
 
     func sync(_ path: String) async -> String? {

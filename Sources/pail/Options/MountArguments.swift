@@ -59,7 +59,7 @@ enum MountArguments: Sendable, Equatable {
     }
 
     /// Takes a list as mount(8) writes it.
-    private static func takeList(_ list: String, _ options: inout MountOptions) throws(CommandError) {
+    static func takeList(_ list: String, _ options: inout MountOptions) throws(CommandError) {
         for entry in split(list) where !entry.isEmpty {
             let name = entry.prefix { $0 != "=" }
             let value = entry.count > name.count ? String(entry.dropFirst(name.count + 1)) : nil

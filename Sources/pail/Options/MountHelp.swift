@@ -6,6 +6,7 @@ enum MountHelp {
             "Mounts a bucket of an S3 store as a file system.",
             "",
             "Usage: pail mount s3://BUCKET[/PREFIX] MOUNTPOINT [options]",
+            "       pail mount NAME [options]      (what /etc/pail/mounts.d/NAME.conf says)",
             "",
             "Returns once the mount answers, with 0, or with a line that says what is wrong.",
             "Every option may also stand in a list: -o part_size=16MiB,ro,allow_other",
@@ -32,9 +33,14 @@ enum MountHelp {
     }
 
     private static func entry(_ option: OptionSpec) -> [String] {
-        let short = option.short.map { "-\($0), " } ?? ""
-        return ["  " + short + option.usage] + wrap(option.help + remark(option), width: 72).map { "        " + $0 }
+        ["  " + terms(option)] + wrap(explanation(option), width: 72).map { "        " + $0 }
     }
+
+    /// How an option is written: `-r, --read-only`.
+    static func terms(_ option: OptionSpec) -> String { (option.short.map { "-\($0), " } ?? "") + option.usage }
+
+    /// What an option does, what it takes, and its default.
+    static func explanation(_ option: OptionSpec) -> String { option.help + remark(option) }
 
     private static func remark(_ option: OptionSpec) -> String {
         var parts: [String] = []
