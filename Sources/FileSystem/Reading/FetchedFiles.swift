@@ -66,6 +66,9 @@ final class FetchedFiles: Sendable {
     /// Whether there is nothing, and nothing on its way. Takes no lock.
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
 
+    /// How many files wait for a reader, whole.
+    var waiting: Int { state.withLock { $0.fetches.values.count { $0.isHere } } }
+
     /// How many bytes may be fetched now.
     var room: Int64 {
         dropOld()
