@@ -79,14 +79,7 @@ extension BucketFileSystem {
             case .attributes:
                 lookups.begin(for: target, unless: { isKnown(target) }) { [self] in try await resolveNoting(target) }
             case .bytes(let version): fetchBytes(version, of: target)
-            case .all(let version):
-                if lookups.isInFlight(target) {
-                    fetchBytes(version, of: target)
-                } else {
-                    lookups.begin(for: target, unless: { fetched.has(version) }) { [self] in
-                        try await fetchNoting(target, version)
-                    }
-                }
+            case .all(let version): fetchAll(version, of: target)
             }
         }
     }
@@ -126,26 +119,40 @@ extension BucketFileSystem {
     }
 
     private func fetchBytes(_ version: ObjectVersion, of target: LookupTarget) {
+        guard let fetch = fetched.begin(version, from: store) else { return noteNotFetched(target) }
         Task { [self] in
-            if await fetched.fetch(version, from: store) == nil { noteNotFetched(target) }
+            if await fetch.headers() == nil { noteNotFetched(target) }
         }
     }
 
     /// Asks the store for a listed file by a GET of the version that was listed, and notes its attributes for whoever looks it up.
     /// Where that fails, a HEAD tells what is there: the reader is then as well off as without.
-    private func fetchNoting(_ target: LookupTarget, _ version: ObjectVersion) async throws -> Resolution {
+    private func fetchAll(_ version: ObjectVersion, of target: LookupTarget) {
+        if lookups.isInFlight(target) { return fetchBytes(version, of: target) }
+        // First of all: what this mount stores from now on counts more than the answer.
         let directory = beginLookup(in: target.parent)
-        defer { endLookup(in: directory) }
         let seen = options.clock.monotonic()
-        let resolution: Resolution
-        if let info = await fetched.fetch(version, from: store) {
-            resolution = .object(info, key: version.key, seen: seen)
-        } else {
-            noteNotFetched(target)
-            resolution = try await resolve(target)
+        // At once, not in the flight: who opens the file meanwhile shall find the fetch under way.
+        let fetch = fetched.begin(version, from: store)
+        var hasBegun = false
+        let noteBegin = {
+            hasBegun = true
+            return false
         }
-        notePrefetched(resolution, for: target)
-        return resolution
+        lookups.begin(for: target, unless: noteBegin) { [self] in
+            defer { endLookup(in: directory) }
+            let resolution: Resolution
+            if let info = await fetch?.headers() {
+                resolution = .object(info, key: version.key, seen: seen)
+            } else {
+                noteNotFetched(target)
+                resolution = try await resolve(target)
+            }
+            notePrefetched(resolution, for: target)
+            return resolution
+        }
+        // Another flight came before: it has the attributes, and the fetch goes on for the bytes.
+        if !hasBegun { endLookup(in: directory) }
     }
 
     private func noteNotFetched(_ target: LookupTarget) {

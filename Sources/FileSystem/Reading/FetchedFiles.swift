@@ -83,27 +83,23 @@ final class FetchedFiles: Sendable {
 
     // MARK: Fetching
 
-    /// Fetches a version. Returns its headers as soon as they are there, while the bytes still come; nil where there is no memory
-    /// for it, it is here or under way already, the object is another version now, or the store fails. One GET or none.
-    func fetch(_ version: ObjectVersion, from store: any ObjectStore) async -> ObjectInfo? {
+    /// Begins to fetch a version: one GET. Who reads it from now on finds it under way. Nil, and no request, where there is no
+    /// memory for it, or it is here or under way already.
+    func begin(_ version: ObjectVersion, from store: any ObjectStore) -> FetchSink? {
         guard version.etag != nil, version.size > 0, let slab = reserve(version) else { return nil }
-        return await withCheckedContinuation { continuation in
-            let sink = FetchSink(version, into: slab, headers: continuation)
-            guard let id = admit(version, sink) else {
-                sink.close()
-                return
+        let sink = FetchSink(version, into: slab)
+        guard let id = admit(version, sink) else { return nil }
+        flights.begin(for: id, unless: { false }) { [self] in
+            do throws(StoreError) {
+                try await store.get(version.key, range: nil, ifMatch: version.etag, into: sink)
+            } catch {
+                logger.debug("a file was not fetched ahead", metadata: ["error": "\(error)"])
             }
-            flights.begin(for: id, unless: { false }) { [self] in
-                do throws(StoreError) {
-                    try await store.get(version.key, range: nil, ifMatch: version.etag, into: sink)
-                } catch {
-                    logger.debug("a file was not fetched ahead", metadata: ["error": "\(error)"])
-                }
-                settle(id, version.key, isHere: sink.isComplete)
-                sink.close()
-            }
-            sweepLater()
+            settle(id, version.key, isHere: sink.isComplete)
+            sink.close()
         }
+        sweepLater()
+        return sink
     }
 
     private func reserve(_ version: ObjectVersion) -> ReservedSlab? {
@@ -234,68 +230,5 @@ final class FetchedFiles: Sendable {
             state.isSweeping = !state.fetches.isEmpty
             return state.isSweeping
         }
-    }
-}
-
-/// Takes one whole version of a small object: its headers go to who waits for them, its bytes into memory.
-///
-/// It trusts the store with nothing: an answer of another ETag, size or range gives neither.
-private final class FetchSink: DownloadSink {
-    private struct State {
-        var slab: ReservedSlab?
-        var headers: CheckedContinuation<ObjectInfo?, Never>?
-        var position = 0
-        var isExpected = false
-    }
-
-    private let version: ObjectVersion
-    private let state: Mutex<State>
-
-    init(_ version: ObjectVersion, into slab: ReservedSlab, headers: CheckedContinuation<ObjectInfo?, Never>) {
-        self.version = version
-        state = Mutex(State(slab: slab, headers: headers))
-    }
-
-    /// Whether all bytes have landed.
-    var isComplete: Bool { state.withLock { $0.isExpected && $0.slab != nil && $0.position == Int(version.size) } }
-
-    /// Gives the bytes out; nil where they were given up.
-    func take() -> ReservedSlab? {
-        state.withLock { state in
-            defer { state.slab = nil }
-            return state.slab
-        }
-    }
-
-    /// The bytes are not wanted any more: gives their memory back. The headers still are.
-    func abandon() { _ = take() }
-
-    /// Nothing more will come.
-    func close() { answer(nil) }
-
-    func begin(_ info: ObjectInfo, range: Range<Int64>) {
-        let isExpected = info.etag == version.etag && info.size == version.size && range == 0..<version.size
-        state.withLock { $0.isExpected = isExpected }
-        answer(isExpected ? info : nil)
-    }
-
-    func receive(_ bytes: UnsafeRawBufferPointer) {
-        // The lock is this request's own.
-        state.withLock { state in
-            guard state.isExpected, let slab = state.slab else { return }
-            let count = min(bytes.count, slab.capacity - state.position)
-            guard count > 0 else { return }
-            UnsafeMutableRawBufferPointer(rebasing: slab.bytes[state.position...])
-                .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-            state.position += count
-        }
-    }
-
-    private func answer(_ info: ObjectInfo?) {
-        let headers = state.withLock { state in
-            defer { state.headers = nil }
-            return state.headers
-        }
-        headers?.resume(returning: info)
     }
 }

@@ -44,7 +44,8 @@ struct FileWalk: Sendable {
     }
 
     private struct Cursor {
-        /// The last file read, in listing order.
+        /// The first file read of those that are this reader's, and the last one, in listing order.
+        var first: String
         var last: String
         /// How many files shall be ahead; 0 while nothing is fetched.
         var window = 0
@@ -204,6 +205,12 @@ struct FileWalk: Sendable {
         return next.map { Self.same(KnownEntries.key(of: $0), key) } ?? false
     }
 
+    /// Whether a key lies in what a cursor's reader has read, or has ahead of him.
+    private func covers(_ cursor: Cursor, _ key: String) -> Bool {
+        if Self.less(key, cursor.first) { return false }
+        return !Self.less(cursor.last, key) || cursor.frontier.map { !Self.less($0, key) } ?? false
+    }
+
     private func isNear(_ key: String, _ cursor: Cursor, _ following: Following) -> Bool {
         if let frontier = cursor.frontier, !Self.less(frontier, key) { return true }
         return following(cursor.last, Self.tolerance).contains { Self.same(KnownEntries.key(of: $0), key) }
@@ -229,7 +236,10 @@ struct FileWalk: Sendable {
         {
             cursors.remove(at: oldest)
         }
-        cursors.append(Cursor(last: key, lastUse: events))
+        // A second pass over what was read: that belongs to the new reader.
+        cursors.removeAll { $0.ahead.isEmpty && covers($0, key) }
+        for index in cursors.indices where covers(cursors[index], key) { cursors[index].first = cursors[index].last }
+        cursors.append(Cursor(first: key, last: key, lastUse: events))
     }
 
     // MARK: Plans
@@ -247,16 +257,20 @@ struct FileWalk: Sendable {
         let start = cursors[index].frontier.map { Self.less(last, $0) ? $0 : last } ?? last
         var plan = Plan()
         var room = room
+        let others = cursors.indices.filter { $0 != index }
         for entry in following(start, count + Self.tolerance) {
+            // From there on the files are another reader's.
+            let key = KnownEntries.key(of: entry)
+            if others.contains(where: { covers(cursors[$0], key) }) { break }
             if Self.isSmall(entry), let object = entry.object {
                 guard plan.contents.count < count, object.size <= room else { break }
                 room -= object.size
                 plan.contents.append(entry)
-                cursors[index].ahead.append(KnownEntries.key(of: entry))
+                cursors[index].ahead.append(key)
             } else {
                 plan.attributes.append(entry)
             }
-            cursors[index].frontier = KnownEntries.key(of: entry)
+            cursors[index].frontier = key
         }
         return plan
     }

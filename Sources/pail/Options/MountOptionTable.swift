@@ -146,7 +146,8 @@ enum MountOptionTable {
             "How long another host's changes may go unseen."),
         .choice(
             "read-ahead-files", \.readAheadFiles,
-            "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."),
+            "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
+        ),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",
