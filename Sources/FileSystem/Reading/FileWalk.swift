@@ -206,7 +206,7 @@ struct FileWalk: Sendable {
     }
 
     /// Whether a key lies in what a cursor's reader has read, or has ahead of him.
-    private func covers(_ cursor: Cursor, _ key: String) -> Bool {
+    private static func covers(_ cursor: Cursor, _ key: String) -> Bool {
         if Self.less(key, cursor.first) { return false }
         return !Self.less(cursor.last, key) || cursor.frontier.map { !Self.less($0, key) } ?? false
     }
@@ -237,8 +237,8 @@ struct FileWalk: Sendable {
             cursors.remove(at: oldest)
         }
         // A second pass over what was read: that belongs to the new reader.
-        cursors.removeAll { $0.ahead.isEmpty && covers($0, key) }
-        for index in cursors.indices where covers(cursors[index], key) { cursors[index].first = cursors[index].last }
+        cursors.removeAll { $0.ahead.isEmpty && Self.covers($0, key) }
+        for index in cursors.indices where Self.covers(cursors[index], key) { cursors[index].first = cursors[index].last }
         cursors.append(Cursor(first: key, last: key, lastUse: events))
     }
 
@@ -261,7 +261,7 @@ struct FileWalk: Sendable {
         for entry in following(start, count + Self.tolerance) {
             // From there on the files are another reader's.
             let key = KnownEntries.key(of: entry)
-            if others.contains(where: { covers(cursors[$0], key) }) { break }
+            if others.contains(where: { Self.covers(cursors[$0], key) }) { break }
             if Self.isSmall(entry), let object = entry.object {
                 guard plan.contents.count < count, object.size <= room else { break }
                 room -= object.size
