@@ -238,7 +238,9 @@ struct FileWalk: Sendable {
         }
         // A second pass over what was read: that belongs to the new reader.
         cursors.removeAll { $0.ahead.isEmpty && Self.covers($0, key) }
-        for index in cursors.indices where Self.covers(cursors[index], key) { cursors[index].first = cursors[index].last }
+        for index in cursors.indices where Self.covers(cursors[index], key) {
+            cursors[index].first = cursors[index].last
+        }
         cursors.append(Cursor(first: key, last: key, lastUse: events))
     }
 
