@@ -37,6 +37,8 @@ struct Namespace: Sendable {
         var known = KnownEntries() { didSet { count() } }
         /// Recognises a walker that stats one entry after the other.
         var walk = AttributeWalk()
+        /// Recognises a reader of one small file after the other.
+        var files = FileWalk()
         /// What the read-ahead of attributes found and nobody has asked for yet.
         var prefetched: [FileName: Resolution] = [:] { didSet { count() } }
         /// When this mount removed or renamed away a name: answers that were asked for before are not believed.

@@ -18,6 +18,8 @@ public final class BucketFileSystem: MountableFileSystem {
     let logger: Logger
     let budget: MemoryBudget
     let metadata: MetadataUse
+    /// Small files fetched before they are opened.
+    let fetched: FetchedFiles
     let disk: DiskBudget
     let contentTypes: ContentTypeTable
 
@@ -42,12 +44,14 @@ public final class BucketFileSystem: MountableFileSystem {
     ///   - prefix: the keys that belong to it begin so; empty for the whole bucket, else with `/` at its end.
     public init(store: any ObjectStore, prefix: String, options: FileSystemOptions, logger: Logger) {
         precondition(prefix.isEmpty || prefix.hasSuffix("/"))
-        self.store = CheckThenActStore(base: store)
         keys = KeySpace(prefix: prefix)
         self.options = options
         self.logger = logger
         budget = MemoryBudget(limit: options.memoryLimit - options.overdraft)
         metadata = MetadataUse(budget: budget)
+        // Before any reader: what was fetched on a guess is the first to be given back.
+        fetched = FetchedFiles(budget: budget, limit: budget.limit / 8, clock: options.clock, logger: logger)
+        self.store = FetchDroppingStore(base: CheckThenActStore(base: store), fetched: fetched)
         disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()
         let now = options.clock.wall()

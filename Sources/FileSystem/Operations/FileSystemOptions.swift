@@ -34,6 +34,8 @@ public struct FileSystemOptions: Sendable {
     public var parallelCopies = 32
     /// Which access times reads move; none on a mount that is read-only.
     public var accessTimes = AccessTimePolicy.relative
+    /// Whether small files are fetched whole, ahead of a reader of one after the other.
+    public var readsFilesAhead = true
     /// Refuses all that would change the bucket.
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.

@@ -16,6 +16,7 @@ final class OpenFile: Sendable {
     /// Something was written through this handle.
     let hasWritten = Atomic<Bool>(false)
     private let hasRead = Atomic<Bool>(false)
+    private let hasBegun = Atomic<Bool>(false)
 
     /// A handle on an inode; the caller counts it there.
     init(inode: Inode, flags: OpenFlags, stream: ReadStream, staged: StagedFile?, isCreator: Bool = false) {
@@ -30,6 +31,11 @@ final class OpenFile: Sendable {
     var isFirstRead: Bool {
         // A load first: the line of memory is shared by all who read through the handle.
         !hasRead.load(ordering: .relaxed) && !hasRead.exchange(true, ordering: .relaxed)
+    }
+
+    /// Whether a read at `offset` is the handle's first one of the file's beginning.
+    func isBeginning(_ offset: Int64) -> Bool {
+        offset == 0 && !hasBegun.load(ordering: .relaxed) && !hasBegun.exchange(true, ordering: .relaxed)
     }
 }
 

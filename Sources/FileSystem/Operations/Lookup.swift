@@ -27,6 +27,7 @@ extension BucketFileSystem {
             if let resolution = directory.prefetched.removeValue(forKey: name) {
                 guard resolution.seen >= fresh else {
                     directory.walk.expired()
+                    directory.files.expired(name.string)
                     return nil
                 }
                 guard let inode = install(resolution, as: name, in: parent, &namespace) else {
@@ -40,7 +41,7 @@ extension BucketFileSystem {
         }
         switch found {
         case .success(let inode):
-            readAttributesAhead(of: name, in: parent)
+            readAhead(of: name, in: parent)
             keepMetadataBound()
             return .success(entry(for: inode))
         case .failure(let errno): return .failure(errno)
@@ -52,7 +53,7 @@ extension BucketFileSystem {
     public func lookup(_ name: FileName, in parent: NodeID, by caller: Caller) async throws(Errno) -> Entry {
         // The read-ahead may have brought the answer since.
         if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
-        readAttributesAhead(of: name, in: parent)
+        readAhead(of: name, in: parent)
         let inode = try await find(name, in: parent)
         return entry(for: inode)
     }
@@ -60,6 +61,7 @@ extension BucketFileSystem {
     /// Asks the store for a name, and counts a lookup of what is there.
     func find(_ name: FileName, in parent: NodeID) async throws(Errno) -> Inode {
         let target = LookupTarget(parent: parent, name: name)
+        let fresh = freshSince
         let directory = beginLookup(in: parent)
         defer { endLookup(in: directory) }
         while true {
@@ -68,6 +70,8 @@ extension BucketFileSystem {
                     try await self.resolveNoting(target)
                 }
             }
+            // A flight that was joined, and took long: its answer is older than this lookup may be given.
+            if resolution.seen < fresh { continue }
             let (isOutdated, inode): (Bool, Inode?) = namespace.withLock { namespace in
                 let isOutdated = namespace.updateDirectory(parent) { $0.isOutdated(resolution, for: name) } ?? false
                 if isOutdated { return (true, nil) }
@@ -84,7 +88,7 @@ extension BucketFileSystem {
     }
 
     /// Notes that a name of a directory is about to be asked for. Give what it returns to ``endLookup(in:)``.
-    private func beginLookup(in parent: NodeID) -> Namespace.Directory? {
+    func beginLookup(in parent: NodeID) -> Namespace.Directory? {
         namespace.withLock { namespace in
             let directory = namespace[parent]?.directory
             directory?.beginLookup()
@@ -93,13 +97,13 @@ extension BucketFileSystem {
     }
 
     /// The same directory as at the beginning, though its node may have been dropped and made anew.
-    private func endLookup(in directory: Namespace.Directory?) {
+    func endLookup(in directory: Namespace.Directory?) {
         namespace.withLock { _ in directory?.endLookup() }
     }
 
     /// Asks the store for a name, and notes the answer for whoever asks next: before the flight is over, so that he finds it or shares the
     /// flight.
-    private func resolveNoting(_ target: LookupTarget) async throws -> Resolution {
+    func resolveNoting(_ target: LookupTarget) async throws -> Resolution {
         let directory = beginLookup(in: target.parent)
         defer { endLookup(in: directory) }
         let resolution = try await resolve(target)
@@ -400,7 +404,7 @@ extension BucketFileSystem {
         }
     }
 
-    private func isFreshlyKnown(_ name: FileName, in parent: NodeID, _ namespace: Namespace, _ fresh: Moment) -> Bool {
+    func isFreshlyKnown(_ name: FileName, in parent: NodeID, _ namespace: Namespace, _ fresh: Moment) -> Bool {
         guard let child = namespace.child(name, of: parent)?.inode else { return false }
         return child.state.withLock { $0.isLocal || ($0.isComplete && $0.seen >= fresh) }
     }
@@ -413,7 +417,7 @@ extension BucketFileSystem {
         }.flatMap { $0.seen >= fresh ? $0 : nil }
     }
 
-    private func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
+    func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
         namespace.withLock { namespace in
             let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
             guard isOutdated == false else { return }

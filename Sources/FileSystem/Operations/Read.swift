@@ -5,7 +5,7 @@ public import SystemPackage
 
 /// `READ`.
 ///
-/// Requests: none where the window has the bytes; else what ``ReadWindow`` says, one GET of at least what was asked. Copies:
+/// Requests: none where the window has the bytes, or where they were fetched before the file was opened (FileReadAhead.swift); else what ``ReadWindow`` says, one GET of at least what was asked. Copies:
 /// one, by the kernel, from where the HTTP thread put the bytes. A file that is being changed reads as it is now: staged bytes
 /// from memory, holes as zeros, the rest from the stored version.
 ///
@@ -28,6 +28,8 @@ extension BucketFileSystem {
         }
         guard let staged, staged.isDirty || staged.base == nil else {
             guard let reader else { return .success(ReadReply()) }
+            if file.isBeginning(offset) { noteFileRead(file.inode) }
+            guard adoptFetched(reader) else { return nil }
             guard let reply = reader.readNow(offset: offset, length: length, stream: file.stream),
                 hand(reply, from: reader, of: file.inode)
             else { return nil }
@@ -80,6 +82,7 @@ extension BucketFileSystem {
             let (staged, reader) = file.inode.state.withLock { ($0.staged, $0.reader) }
             guard let staged, staged.isDirty || staged.base == nil else {
                 guard let reader else { return ReadReply() }
+                while !adoptFetched(reader) { try await fetched.settled(reader.version) }
                 let reply = try await reader.read(offset: offset, length: length, stream: file.stream)
                 if hand(reply, from: reader, of: file.inode) { return reply }
                 continue

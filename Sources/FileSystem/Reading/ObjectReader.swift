@@ -44,7 +44,8 @@ final class ObjectReader: Sendable {
     private let budget: MemoryBudget
     private let limits: ReadingLimits
     private let logger: Logger
-    private let size: Int64
+    /// The version's size in bytes.
+    let size: Int64
     private let state: Mutex<State>
 
     /// A reader that holds nothing yet. No request.
@@ -151,6 +152,20 @@ final class ObjectReader: Sendable {
         guard let plan = stream.prefetch(size: size) else { return }
         keep(plan, for: stream)
         fetchAhead(plan.fetch, plan.requestSize, for: stream)
+    }
+
+    /// Takes over all bytes of the version, which somebody has fetched with its ETag. No copy. Dropped where some are here already.
+    func adopt(_ slab: ReservedSlab) {
+        precondition(slab.capacity == Int(size) && size <= limits.slabSize, "not the version's bytes")
+        let isFirst = state.withLock { state in
+            guard !state.isDiscarded,
+                let id = state.table.insert(0..<size, slabs: [slab], slabSize: limits.slabSize)
+            else { return false }
+            // Nobody waits for them: what a read waits for is a chunk that this one would overlap.
+            _ = state.table.advance(id, to: size)
+            return state.reclaimer == nil
+        }
+        if isFirst { addReclaimer() }
     }
 
     // MARK: The end of a handle, and of the version

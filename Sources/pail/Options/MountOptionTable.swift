@@ -144,6 +144,10 @@ enum MountOptionTable {
         .duration(
             "attribute-timeout", \.attributeTimeout, in: .zero...(.seconds(3600)),
             "How long another host's changes may go unseen."),
+        .choice(
+            "read-ahead-files", \.readAheadFiles,
+            "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
+        ),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",

@@ -33,6 +33,11 @@ struct MountOptions: Sendable, Equatable {
         case journal, store
     }
 
+    /// Whether something is done.
+    enum Switch: String, Sendable, CaseIterable {
+        case on, off
+    }
+
     // The store.
     var endpointURL: String?
     var region: String?
@@ -69,6 +74,7 @@ struct MountOptions: Sendable, Equatable {
     /// Nil for as much as the disk has.
     var spillLimit: Int64?
     var attributeTimeout: Duration = .seconds(1)
+    var readAheadFiles = Switch.on
     var stateDirectory: String?
     var isReadOnly = false
     var isWriteBack = false

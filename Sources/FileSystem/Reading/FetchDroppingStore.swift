@@ -1,0 +1,46 @@
+internal import ObjectStore
+
+/// The store as the file system's verbs use it: every change of a key drops what was fetched ahead of it.
+///
+/// Once before the request, and once behind it, for what was fetched meanwhile. Here and not in the verbs, so that none can
+/// forget it. No request and no copy of its own.
+struct FetchDroppingStore: ForwardingStore {
+    /// The store inside.
+    let base: any ObjectStore
+    /// What was fetched ahead.
+    let fetched: FetchedFiles
+
+    func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
+        async throws(StoreError) -> StoredObject
+    {
+        fetched.drop(key)
+        defer { fetched.drop(key) }
+        return try await base.put(key, body: body, metadata: metadata, if: precondition)
+    }
+
+    func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
+        fetched.drop(key)
+        defer { fetched.drop(key) }
+        try await base.delete(key, if: precondition)
+    }
+
+    func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] {
+        for key in keys { fetched.drop(key) }
+        defer { for key in keys { fetched.drop(key) } }
+        return try await base.delete(keys)
+    }
+
+    func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
+        fetched.drop(request.destination)
+        defer { fetched.drop(request.destination) }
+        return try await base.copy(request)
+    }
+
+    func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
+        async throws(StoreError) -> StoredObject
+    {
+        fetched.drop(upload.key)
+        defer { fetched.drop(upload.key) }
+        return try await base.completeUpload(upload, parts: parts, if: precondition)
+    }
+}
