@@ -119,7 +119,7 @@ extension BucketFileSystem {
     }
 
     private func fetchBytes(_ version: ObjectVersion, of target: LookupTarget) {
-        guard let fetch = fetched.begin(version, from: store) else { return noteNotFetched(target) }
+        guard let fetch = fetched.begin(version, withHeaders: false, from: store) else { return noteNotFetched(target) }
         Task { [self] in
             if await fetch.headers() == nil { noteNotFetched(target) }
         }
@@ -133,7 +133,7 @@ extension BucketFileSystem {
         let directory = beginLookup(in: target.parent)
         let seen = options.clock.monotonic()
         // At once, not in the flight: who opens the file meanwhile shall find the fetch under way.
-        let fetch = fetched.begin(version, from: store)
+        let fetch = fetched.begin(version, withHeaders: true, from: store)
         var hasBegun = false
         let noteBegin = {
             hasBegun = true

@@ -16,7 +16,8 @@ import Synchronization
 ///
 /// Requests: one GET a fetch. Copies: one, from the HTTP library's buffer into memory that the reader then takes over.
 ///
-/// **Limits.** With a disk cache of blocks, a fetch goes past it: blocks carry no headers, and those are what a fetch is for.
+/// With a disk cache of blocks, a fetch of bytes alone is a range like any other, answered from the disk where they are there. One
+/// for the headers too asks the store for the whole object, and what passes is kept.
 final class FetchedFiles: Sendable {
     /// How long bytes wait for a reader, in seconds.
     static let lifetime: Double = 30
@@ -83,15 +84,16 @@ final class FetchedFiles: Sendable {
 
     // MARK: Fetching
 
-    /// Begins to fetch a version: one GET. Who reads it from now on finds it under way. Nil, and no request, where there is no
-    /// memory for it, or it is here or under way already.
-    func begin(_ version: ObjectVersion, from store: any ObjectStore) -> FetchSink? {
+    /// Begins to fetch a version: one GET, with the object's headers or, from a disk cache maybe, without. Who reads it from now on
+    /// finds it under way. Nil, and no request, where there is no memory for it, or it is here or under way already.
+    func begin(_ version: ObjectVersion, withHeaders: Bool, from store: any ObjectStore) -> FetchSink? {
         guard version.etag != nil, version.size > 0, let slab = reserve(version) else { return nil }
         let sink = FetchSink(version, into: slab)
         guard let id = admit(version, sink) else { return nil }
         flights.begin(for: id, unless: { false }) { [self] in
             do throws(StoreError) {
-                try await store.get(version.key, range: nil, ifMatch: version.etag, into: sink)
+                let range = withHeaders ? nil : 0..<version.size
+                try await store.get(version.key, range: range, ifMatch: version.etag, into: sink)
             } catch {
                 logger.debug("a file was not fetched ahead", metadata: ["error": "\(error)"])
             }

@@ -8,6 +8,7 @@ import Synchronization
 /// comes with one request, as if there were no cache. So a read costs one request or none, never more.
 ///
 /// **Requests.** None where all blocks are here, else the one of the base. One copy more of each byte that is kept.
+/// A whole object, without a range, is asked for because of its headers too: that always costs its request, and keeps the blocks.
 ///
 /// **Limits.** An answer from here carries size, ETag and time, none of the object's other headers.
 public final class BlockCacheStore: ForwardingStore {
@@ -26,8 +27,12 @@ public final class BlockCacheStore: ForwardingStore {
     public func get(_ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any DownloadSink)
         async throws(StoreError) -> ObjectInfo
     {
-        guard let etag = ifMatch, let range, !range.isEmpty else {
+        guard let etag = ifMatch, range?.isEmpty != true else {
             return try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
+        }
+        guard let range else {
+            let keeper = BlockKeeper(key: key, etag: etag, from: 0, sink: sink, served: nil, cache: cache)
+            return try await base.get(key, range: nil, ifMatch: etag, into: keeper)
         }
         var position = range.lowerBound
         var end = range.upperBound
