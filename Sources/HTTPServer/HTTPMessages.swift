@@ -9,6 +9,7 @@ public struct HTTPRequest: Sendable {
     /// The whole body; at most ``HTTPServerLimits/bodyBytes``.
     public var body: [UInt8]
 
+    /// A request of its parts, as a test makes one.
     public init(method: String, path: String, headers: [String: String] = [:], body: [UInt8] = []) {
         self.method = method
         self.path = path
@@ -28,6 +29,7 @@ public struct HTTPResponse: Sendable {
     /// Further header fields, `Allow` for example.
     public var headers: [String: String]
 
+    /// An answer of any type.
     public init(status: Int, contentType: String, body: [UInt8], headers: [String: String] = [:]) {
         self.status = status
         self.contentType = contentType
@@ -52,6 +54,7 @@ public struct HTTPServerLimits: Sendable {
     /// A connection on which nothing moves for so many seconds is closed. A handler's own time does not count.
     public var timeoutSeconds: Int
 
+    /// For a few clients on this machine.
     public init(bodyBytes: Int = 64 << 10, connections: Int = 64, timeoutSeconds: Int = 30) {
         self.bodyBytes = bodyBytes
         self.connections = connections

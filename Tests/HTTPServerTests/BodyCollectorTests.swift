@@ -9,7 +9,8 @@ import Testing
 
     @Test func aBodyWithinTheLimitIsKept() {
         var collector = BodyCollector(limit: 10)
-        #expect(collector.begin(announced: 10) == .reading)
+        let answer1 = collector.begin(announced: 10)
+        #expect(answer1 == .reading)
         #expect(take(&collector, 4) == .reading)
         #expect(take(&collector, 6) == .reading)
         #expect(!collector.isTooLarge)
@@ -18,7 +19,8 @@ import Testing
 
     @Test func aBodyBeyondTheLimitIsPassedOverAndThenCut() {
         var collector = BodyCollector(limit: 10)
-        #expect(collector.begin(announced: nil) == .reading)
+        let answer2 = collector.begin(announced: nil)
+        #expect(answer2 == .reading)
         #expect(take(&collector, 10) == .reading)
         #expect(!collector.isTooLarge)
         #expect(take(&collector, 1) == .reading)
@@ -30,12 +32,15 @@ import Testing
 
     @Test func whatIsAnnouncedIsBelieved() {
         var collector = BodyCollector(limit: 10)
-        #expect(collector.begin(announced: 160) == .reading)
+        let answer3 = collector.begin(announced: 160)
+        #expect(answer3 == .reading)
         #expect(collector.isTooLarge)
         collector = BodyCollector(limit: 10)
-        #expect(collector.begin(announced: 161) == .tooLarge)
+        let answer4 = collector.begin(announced: 161)
+        #expect(answer4 == .tooLarge)
         collector = BodyCollector(limit: Int.max)
-        #expect(collector.begin(announced: Int.max) == .reading)
+        let answer5 = collector.begin(announced: Int.max)
+        #expect(answer5 == .reading)
         #expect(!collector.isTooLarge)
     }
 }
@@ -43,12 +48,17 @@ import Testing
 @Suite struct ServingStateTests {
     @Test func aServerEndsWhenAllIsAnsweredAndTaken() {
         var state = ServingState()
-        #expect(state.begin())
-        #expect(state.begin())
+        let answer6 = state.begin()
+        #expect(answer6)
+        let answer7 = state.begin()
+        #expect(answer7)
         #expect(!state.mayEnd)
-        #expect(state.stop())
-        #expect(!state.stop())
-        #expect(!state.begin())
+        let answer8 = state.stop()
+        #expect(answer8)
+        let answer9 = state.stop()
+        #expect(!answer9)
+        let answer10 = state.begin()
+        #expect(!answer10)
         state.answered()
         state.completed()
         #expect(!state.mayEnd)
@@ -61,8 +71,10 @@ import Testing
 
     @Test func anAnswerThatNobodyTakesHoldsAServerForSomeTimeOnly() {
         var state = ServingState()
-        #expect(state.begin())
-        #expect(state.stop())
+        let answer11 = state.begin()
+        #expect(answer11)
+        let answer12 = state.stop()
+        #expect(answer12)
         state.isOverdue = true
         #expect(!state.mayEnd)
         state.isOverdue = false

@@ -1,5 +1,5 @@
+import Dispatch
 import Glibc
-import SystemPackage
 
 @testable import HTTPServer
 
@@ -43,8 +43,14 @@ struct RawClient {
         }
     }
 
-    /// All that comes until the server closes.
-    func readAll() -> String {
+    /// All that comes until the server closes. Waits in a thread of its own: the server's handlers need those of the tests.
+    func readAll() async -> String {
+        await withCheckedContinuation { answer in
+            DispatchQueue.global().async { answer.resume(returning: readHere()) }
+        }
+    }
+
+    private func readHere() -> String {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -57,15 +63,15 @@ struct RawClient {
     func close() { Glibc.close(descriptor) }
 
     /// One request, one answer.
-    static func ask(unix path: String, _ text: String) -> String {
+    static func ask(unix path: String, _ text: String) async -> String {
         let client = RawClient(unix: path)
         defer { client.close() }
         client.send(text)
-        return client.readAll()
+        return await client.readAll()
     }
 }
 
 /// A path for a socket that no other test has.
 func temporarySocket(_ name: String = #function) -> String {
-    "/tmp/pail-http-\(getpid())-\(name.filter { $0.isLetter }.prefix(60)).sock"
+    "/tmp/pail-http-\(getpid())-\(name.filter { $0.isLetter || $0.isNumber }.prefix(60)).sock"
 }
