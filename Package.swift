@@ -71,10 +71,13 @@ let package = Package(
         .target(
             name: "Check", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", system, logging],
             swiftSettings: strict),
+        // The volumes of Docker and Podman.
+        .target(
+            name: "Volumes", dependencies: ["Mount", "HTTPServer", system, logging], swiftSettings: strict),
         .executableTarget(
             name: "pail",
             dependencies: [
-                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", "CLinux", arguments, system, logging,
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "HTTPServer", "Check", "Volumes", "CLinux", arguments, system, logging,
             ],
             swiftSettings: strict),
 
@@ -95,6 +98,8 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", system, logging],
             swiftSettings: strict),
+        .testTarget(
+            name: "VolumesTests", dependencies: ["Volumes", "HTTPServer", system, logging], swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", system, logging], swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],

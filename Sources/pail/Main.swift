@@ -30,8 +30,8 @@ enum Main {
         if let s3fs { return S3FSCommand.servesHere(s3fs) }
         guard let invocation = try? invocation(argv) else { return false }
         if let container = ContainerCommand.servesHere(invocation.arguments) { return container }
-        // A check looks for signals where it can end.
-        if invocation.arguments.first == "check" { return true }
+        // They look for signals where they can end.
+        if ["check", "volumes"].contains(invocation.arguments.first) { return true }
         guard invocation.arguments.first == "mount",
             case .mount(let request)? = try? MountArguments(parsing: Array(invocation.arguments.dropFirst()))
         else { return false }

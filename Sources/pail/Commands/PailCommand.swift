@@ -14,6 +14,8 @@ struct PailCommand: AsyncParsableCommand {
             pail refresh MOUNTPOINT [PATH]
             pail recover MOUNTPOINT|DIR [NUMBER FILE]
             pail check s3://BUCKET[/PREFIX] [-p|-y] [options]
+            pail mounts [--json]
+            pail volumes [--socket PATH] [options]
             """,
         discussion: """
             One object is one file, so every other S3 tool reads and writes the same data.
@@ -21,7 +23,8 @@ struct PailCommand: AsyncParsableCommand {
         version: "pail \(version)",
         subcommands: [
             MountCommand.self, UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self,
-            RecoverCommand.self, CheckCommand.self, ContainerCommand.self, HelpMarkdownCommand.self,
+            RecoverCommand.self, CheckCommand.self, MountsCommand.self, VolumesCommand.self, ContainerCommand.self,
+            HelpMarkdownCommand.self,
             HelpManCommand.self,
         ])
 
@@ -30,7 +33,8 @@ struct PailCommand: AsyncParsableCommand {
 
     /// The names of all subcommands.
     static let commands: Set<String> = [
-        "mount", "umount", "status", "sync", "refresh", "recover", "check", "container", "help-markdown",
+        "mount", "umount", "status", "sync", "refresh", "recover", "check", "mounts", "volumes", "container",
+        "help-markdown",
         "help-man", "help",
     ]
 }

@@ -13,10 +13,18 @@ final class ControlClient {
     /// Connects to the process that serves the file system in which `path` lies.
     /// - Parameter patience: how many seconds to wait for each answer; nil for as long as it takes.
     /// - Throws: `mountPoint` where that is no mount of Pail's, or its process does not listen.
-    init(toMountOf path: String, patience: Int? = nil) throws(CommandError) {
+    convenience init(toMountOf path: String, patience: Int? = nil) throws(CommandError) {
+        let found: (mount: MountedFileSystem, below: String)
         do throws(MountError) {
-            (mount, below) = try MountedFileSystem.containing(path)
+            found = try MountedFileSystem.containing(path)
         } catch { throw CommandError(.mountPoint, "\(path): no bucket is mounted there") }
+        try self.init(to: found.mount, below: found.below, patience: patience)
+    }
+
+    /// Connects to the process that serves a mount. See ``init(toMountOf:patience:)``.
+    init(to mount: MountedFileSystem, below: String = "", patience: Int? = nil) throws(CommandError) {
+        self.mount = mount
+        self.below = below
         let candidates = ControlAddress.candidates(
             for: mount.device, uid: geteuid(), environment: ProcessState.environment())
         var reason = "no socket of it in \(candidates[0].split(separator: "/").dropLast().map { "/" + $0 }.joined())"

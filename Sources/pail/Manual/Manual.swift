@@ -11,6 +11,7 @@ enum Manual {
     /// Other commands than `mount` and `check`, which have pages of their own.
     private static let commands: [any ParsableCommand.Type] = [
         UnmountCommand.self, StatusCommand.self, SyncCommand.self, RefreshCommand.self, RecoverCommand.self,
+        MountsCommand.self, VolumesCommand.self,
     ]
 
     private static func program() -> ManualPage {

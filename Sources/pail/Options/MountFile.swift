@@ -63,7 +63,7 @@ struct MountFile: Sendable, Equatable {
     }
 
     /// An option as an argument, checked; none for a flag that is off.
-    private static func option(_ key: String, _ value: String) throws(OptionSpec.Rejection) -> [String] {
+    static func option(_ key: String, _ value: String) throws(OptionSpec.Rejection) -> [String] {
         guard let option = MountOptionTable.byName[key] else {
             let known = ["source", "mount-point"] + MountOptionTable.byName.keys.sorted()
             let near = NearMiss.suggestion(for: key, among: known)

@@ -69,16 +69,10 @@ enum BackgroundMount {
 
         var variables = environment
         variables[StatusPipe.variable] = "\(statusDescriptor)"
-        // By its own path, so that the process's name in `ps` and `pkill` is the program's and not "exe".
-        let program =
-            realpath("/proc/self/exe", nil).map { path in
-                defer { free(path) }
-                return String(cString: path)
-            } ?? "/proc/self/exe"
         var process: pid_t = 0
         let code = withCStrings(words) { argv in
             withCStrings(variables.map { "\($0.key)=\($0.value)" }) { envp in
-                posix_spawn(&process, program, &actions, &attributes, argv, envp)
+                posix_spawn(&process, ProcessState.program, &actions, &attributes, argv, envp)
             }
         }
         guard code == 0 else {

@@ -25,6 +25,13 @@ enum ProcessState {
         return String(cString: path)
     }
 
+    /// The path of this program: its own, so that the name of a process of it in `ps` and `pkill` is the program's and not "exe".
+    static var program: String {
+        guard let path = realpath("/proc/self/exe", nil) else { return "/proc/self/exe" }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// Names the calling thread, at most 15 bytes; the main thread's name is the process's, see proc(5), `/proc/PID/comm`.
     static func nameThread(_ name: String) {
         let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
