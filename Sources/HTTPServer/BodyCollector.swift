@@ -1,5 +1,5 @@
 /// Collects the body of a request up to a limit. What goes beyond is passed over, so that the client has its request read and reads the
-/// answer; a body of sixteen times the limit and more is no mistake but an attack, and its connection is cut.
+/// answer: a connection that is closed before is reset, and the answer with it. A body of 64 MiB more is no mistake but an attack, and is not read.
 struct BodyCollector: Sendable {
     /// What shall be done with a request.
     enum Verdict: Equatable, Sendable {
@@ -19,7 +19,9 @@ struct BodyCollector: Sendable {
     /// - Parameter limit: in bytes, 0 and up.
     init(limit: Int) { self.limit = limit }
 
-    private var worst: Int { limit > Int.max >> 4 ? Int.max : limit << 4 }
+    private var worst: Int { limit > Int.max - Self.patience ? Int.max : limit + Self.patience }
+    /// Bytes.
+    private static let patience = 64 << 20
 
     /// Before the body: what `Content-Length` says; nil where it is not there or no number.
     mutating func begin(announced: Int?) -> Verdict {

@@ -56,7 +56,7 @@ import Testing
         #expect(throws: Errno.self) { try ListeningSocket.tcp(host: "no.such.host.invalid", port: 0) }
     }
 
-    @Test(arguments: [101, 1600, 1601, 10_000_000]) func aLargeBodyIsRefused(size: Int) async throws {
+    @Test(arguments: [101, 3_000_000, 1_000_000_000]) func aLargeBodyIsRefused(size: Int) async throws {
         let path = temporarySocket("aLargeBody\(size)")
         let asked = Atomic<Int>(0)
         let server = try HTTPServer(
@@ -66,7 +66,7 @@ import Testing
             asked.add(1, ordering: .relaxed)
             return echo(request)
         }
-        let body = size > 1601 ? "" : String(repeating: "b", count: size)
+        let body = size > 3_000_000 ? "" : String(repeating: "b", count: size)
         let answer = await RawClient.ask(
             unix: path, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\nConnection: close\r\n\r\n\(body)")
         #expect(answer.hasPrefix("HTTP/1.1 413 "))

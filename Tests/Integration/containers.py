@@ -49,6 +49,48 @@ def image(run, packages):
     return name
 
 
+def program_image(run, programs):
+    """An image of a few programs of this machine and their libraries: made in a second, where a whole Debian is not needed."""
+    if not shutil.which("podman"):
+        raise Skip("there is no podman on this machine")
+    root = run.path("image")
+    for name in ("bin", "tmp", "proc", "sys", "dev", "etc", "data"):
+        os.makedirs(os.path.join(root, name))
+    files = {}
+    for program in programs:
+        path = os.path.realpath(shutil.which(program))
+        shutil.copy(path, os.path.join(root, "bin", os.path.basename(program)))
+        for word in run.call("ldd", path).split():
+            if word.startswith("/"):
+                files[word] = os.path.realpath(word)
+    for path, source in files.items():
+        os.makedirs(root + os.path.dirname(path), exist_ok=True)
+        shutil.copy(source, root + path)
+    name = f"localhost/pail-test-programs:{os.getpid()}"
+    packed = subprocess.run(["tar", "-C", root, "-c", "."], capture_output=True, check=True, timeout=60).stdout
+    done = subprocess.run(["podman", "import", "--quiet", "-", name], input=packed, capture_output=True, timeout=120)
+    if done.returncode != 0:
+        raise Failure(f"podman import: {shorten(done.stderr.decode())}")
+    run.closers.append(lambda: podman("rmi", "--force", name))
+    done = podman("run", "--rm", "--network", "host", *LIMITS, name, "/bin/ls", "/")
+    if done.returncode != 0:
+        raise Skip(f"podman runs no container here: {shorten(done.stderr)}")
+    return name
+
+
+def use_settings(run, path):
+    """A containers.conf(5) for podman, until the test's end."""
+    before = os.environ.get("CONTAINERS_CONF")
+    os.environ["CONTAINERS_CONF"] = path
+
+    def restore():
+        if before is None:
+            os.environ.pop("CONTAINERS_CONF", None)
+        else:
+            os.environ["CONTAINERS_CONF"] = before
+    run.closers.append(restore)
+
+
 def shared_directory(run, name):
     """A directory of the host through which mounts of containers are shared: a shared mount of itself."""
     path = run.path(name)
