@@ -358,9 +358,9 @@ def test_volume_podman(run):
     name = f"pail-test-{os.getpid()}"
     run.closers.append(lambda: podman("volume", "rm", "--force", name))
     secret = "s3cr3t-value"
-    done = podman("volume", "create", "-d", "pail", "-o", f"source=s3://{bucket}", "-o", f"secret_access_key={secret}", name)
+    done = podman("volume", "create", "--driver", "pail", "-o", f"source=s3://{bucket}", "-o", f"secret_access_key={secret}", name)
     expect(done.returncode != 0 and "no secret" in done.stderr and secret not in done.stderr, f"a secret as an option: {done}")
-    call("volume", "create", "-d", "pail", "-o", f"source=s3://{bucket}", "-o", f"endpoint_url={server.url}", name)
+    call("volume", "create", "--driver", "pail", "-o", f"source=s3://{bucket}", "-o", f"endpoint_url={server.url}", name)
     [shown] = json.loads(call("volume", "inspect", name))
     expect_equal(shown["Driver"], "pail", "the driver")
     expect(SECRET_KEY not in json.dumps(shown), "inspect shows a secret")
