@@ -96,7 +96,7 @@ let package = Package(
             name: "CredentialsTests", dependencies: ["S3", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", system, logging],
+            dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", "Volumes", system, logging],
             swiftSettings: strict),
         .testTarget(
             name: "VolumesTests", dependencies: ["Volumes", "HTTPServer", system, logging], swiftSettings: strict),

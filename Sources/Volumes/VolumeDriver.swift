@@ -69,7 +69,7 @@ public final class VolumeDriver: Sendable {
         var part = ""
         for component in root.split(separator: "/") {
             part += "/" + component
-            guard mkdir(part, 0o755) == 0 || errno == EEXIST else {
+            guard mkdir(part, 0o700) == 0 || errno == EEXIST else {
                 throw VolumeRefusal("\(part) cannot be made: \(String(cString: strerror(errno)))")
             }
         }
