@@ -168,7 +168,7 @@ public struct ReadReply: Sendable {
     public var count: Int { segments.reduce(0) { $0 + $1.bytes.count } }
 }
 
-/// What the file system may tell the kernel unasked. Implementations queue the message and return at once: the kernel may
+/// What the file system may tell the kernel unasked. Implementations queue the messages of `invalidate…` and return at once: the kernel may
 /// hold locks that an open request needs.
 public protocol KernelNotifier: Sendable {
     /// Forget cached attributes of `node`, and its cached pages from `offset` on, `length` bytes (0: to the end; a negative
@@ -176,6 +176,13 @@ public protocol KernelNotifier: Sendable {
     func invalidateInode(_ node: NodeID, offset: Int64, length: Int64)
     /// Forget that `parent` has, or has not, an entry `name`.
     func invalidateEntry(parent: NodeID, name: FileName)
+    /// Forget cached attributes of `node`, before this returns: the kernel takes no lock for that which a request may hold.
+    func expireAttributes(of node: NodeID)
+}
+
+extension KernelNotifier {
+    /// For implementations that queue nothing.
+    public func expireAttributes(of node: NodeID) { invalidateInode(node, offset: -1, length: 0) }
 }
 
 /// A file system as the kernel side drives it: one method a verb of FUSE's protocol.

@@ -54,6 +54,9 @@ final class Inode: Sendable {
         var isExclusive = false
         /// The version that the kernel's cached pages show, if it may have any.
         var pageCacheVersion: ETag?
+        /// The largest size that the kernel may still believe in though somebody else has stored another version since: see
+        /// ``BucketFileSystem/tellSize(of:whileReading:)``. Nil where it knows the present one.
+        var sizeBelieved: Int64?
         /// An open handle has been given bytes of `version`, or may find some in the kernel's pages.
         var hasServedReads = false
         /// Files whose next commit copies from the version here: see ``BucketFileSystem/settleCopies(of:)``.

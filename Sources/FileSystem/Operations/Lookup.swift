@@ -310,6 +310,7 @@ extension BucketFileSystem {
                 state.reader?.discard()
                 state.reader = nil
                 state.linkTarget = nil
+                state.sizeBelieved = max(state.sizeBelieved ?? 0, state.size)
                 if state.handles > 0, let version = new.version { state.reader = makeReader(version) }
             }
             // Where another host has changed something, its word counts, not our reads.

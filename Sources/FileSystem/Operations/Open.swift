@@ -66,8 +66,26 @@ extension BucketFileSystem {
             }
             return (flags.isWritable ? state.staged : nil, keepsPages)
         }
+        tellSize(of: inode, whileReading: false)
         let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)
         return OpenReply(handle: handles.withLock { $0.add(file) }, keepsPageCache: keepsPages)
+    }
+
+    /// Has the kernel ask for the attributes again, if it may still have those of a version that was replaced since: it ends a read at the size that it
+    /// knows, for as long as it was told to rely on that, and a program would find the new content cut at the old length.
+    ///
+    /// To be called before bytes of the new version are handed out: at an open, and at the first read of a handle that has gone over to another version. While a
+    /// read is under way it must be silent about content that became shorter: there the kernel takes the new size from the short answer, but only if it has
+    /// been told nothing since it asked (`fuse_read_update_size`); else the program would find zeros behind the new end.
+    func tellSize(of inode: Inode, whileReading: Bool) {
+        let isToBeTold = inode.state.withLock { state in
+            guard let believed = state.sizeBelieved else { return false }
+            // Others may read through their handles.
+            guard state.size >= believed || !whileReading && state.handles == 1 else { return false }
+            state.sizeBelieved = nil
+            return true
+        }
+        if isToBeTold { lifecycle.withLock { $0.notifier }?.expireAttributes(of: inode.node) }
     }
 
     /// A reader of one version of an object.

@@ -115,11 +115,13 @@ extension BucketFileSystem {
     /// Whether a reply may be handed out: only while its reader is still the inode's. From then on the inode keeps to that
     /// version for as long as it is open.
     private func hand(_ reply: ReadReply, from reader: ObjectReader, of inode: Inode) -> Bool {
-        inode.state.withLock { state in
+        let isPresent = inode.state.withLock { state in
             guard state.reader === reader else { return false }
             state.hasServedReads = true
             return true
         }
+        if isPresent { tellSize(of: inode, whileReading: true) }
+        return isPresent
     }
 
     /// Asks for the object's present version, and says whether the inode has gone over to it. Either way the next open asks
@@ -131,10 +133,8 @@ extension BucketFileSystem {
         }
         guard mayAdopt else { return false }
         do { try await refresh(inode) } catch { return false }
-        let hasAdopted = inode.state.withLock { !$0.isUnlinked && $0.reader !== reader }
-        // The kernel has no pages of it, but the old version's size.
-        if hasAdopted { lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: -1, length: 0) }
-        return hasAdopted
+        // The kernel has no pages of it, but the old version's size: ``tellSize(of:whileReading:)``.
+        return inode.state.withLock { !$0.isUnlinked && $0.reader !== reader }
     }
 
     private func append(zeros count: Int, to reply: inout ReadReply) {

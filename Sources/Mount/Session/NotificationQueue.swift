@@ -32,6 +32,7 @@ final class NotificationQueue: KernelNotifier {
     private let gate: ReplyGate
     private let logger: Logger
     private let thread = Mutex<PosixThread?>(nil)
+    private let session = Mutex<Session?>(nil)
 
     init(gate: ReplyGate, logger: Logger) throws(Errno) {
         self.gate = gate
@@ -44,6 +45,13 @@ final class NotificationQueue: KernelNotifier {
     }
 
     func invalidateEntry(parent: NodeID, name: FileName) { enqueue(.entry(parent: parent, name: name)) }
+
+    /// One write(2) to /dev/fuse. For attributes alone the kernel takes a spin lock (`fuse_reverse_inval_inode` with a negative offset), so it may be
+    /// told in the middle of a request.
+    func expireAttributes(of node: NodeID) {
+        guard let session = session.withLock({ $0 }) else { return }
+        deliver(.inode(node, offset: -1, length: 0), to: session)
+    }
 
     private func enqueue(_ message: Message) {
         enum Outcome { case queued, dropped, overflowed }
@@ -67,6 +75,7 @@ final class NotificationQueue: KernelNotifier {
 
     /// Starts the thread that speaks to `session`.
     func start(_ session: Session) throws(Errno) {
+        self.session.withLock { $0 = session }
         let thread = try PosixThread(name: "pail-notify") { [self] in
             while true {
                 wakeUp.wait()
@@ -112,6 +121,7 @@ final class NotificationQueue: KernelNotifier {
             state.waiting.removeAll()
             state.known.removeAll()
         }
+        session.withLock { $0 = nil }
         wakeUp.signal()
         guard let thread = thread.withLock({ $0.take() }) else { return true }
         return thread.join(within: nanoseconds)
