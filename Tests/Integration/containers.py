@@ -28,24 +28,28 @@ def call(*arguments, timeout=300):
     return done.stdout.strip()
 
 
-def image(run, packages):
-    """An image with Pail and the packages named, by `packaging/container/build --root`. Skips where podman runs no container here."""
+def image(run):
+    """The image of a mount container, by `packaging/container/build --root`, with Redis in it besides. Made once a run. Skips where podman runs no
+    container here."""
+    if "image" in run.shared:
+        return run.shared["image"]
     if not shutil.which("podman"):
         raise Skip("there is no podman on this machine")
     file = package(run)
     box = Box(run)
     shutil.copy(file, box.path("/tmp/pail.deb"))
-    box.install("/tmp/pail.deb", *packages)
+    box.install("/tmp/pail.deb", "redis-server")
     os.unlink(box.path("/tmp/pail.deb"))
     root = box.directory
     box.close()
     name = f"localhost/pail-test:{os.getpid()}"
     run.call(os.path.join(ROOT, "packaging", "container", "build"), "--root", root, "--name", name)
-    run.closers.append(lambda: podman("rmi", "--force", name))
+    run.last_closers.append(lambda: podman("rmi", "--force", name))
     shutil.rmtree(root)
     done = podman("run", "--rm", "--network", "host", *LIMITS, "--entrypoint", "/usr/bin/pail", name, "--version")
     if done.returncode != 0:
         raise Skip(f"podman runs no container here: {shorten(done.stderr)}")
+    run.shared["image"] = name
     return name
 
 

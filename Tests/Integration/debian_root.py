@@ -41,17 +41,22 @@ def archive():
 
 
 def package(run):
-    """The Debian package: the one that PAIL_PACKAGE names, else built now, which takes minutes the first time."""
+    """The Debian package: the one that PAIL_PACKAGE names. Else at full size the one for people, which takes minutes to build; else one of the
+    program under test with Swift's libraries beside it. Made once a run."""
     given = os.environ.get("PAIL_PACKAGE")
     if given:
         return given
+    if "package" in run.shared:
+        return run.shared["package"]
     for program in ("swift", "dpkg-deb"):
         if not shutil.which(program):
             raise Skip(f"there is no {program} on this machine")
-    done = subprocess.run([os.path.join(ROOT, "packaging", "deb")], capture_output=True, text=True, timeout=3000)
+    of_test = [] if run.full else ["--test-program", run.pail, "--output", run.path("deb")]
+    done = subprocess.run([os.path.join(ROOT, "packaging", "deb"), *of_test], capture_output=True, text=True, timeout=3000)
     if done.returncode != 0:
         raise Failure(f"packaging/deb: {shorten(done.stdout + done.stderr, 3000)}")
-    return os.path.join(ROOT, done.stdout.strip().split("\n")[-1])
+    run.shared["package"] = os.path.join(ROOT, done.stdout.strip().split("\n")[-1])
+    return run.shared["package"]
 
 
 class Box:

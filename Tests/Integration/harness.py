@@ -436,6 +436,9 @@ class Run:
         self.mounts = []
         self.processes = []
         self.closers = []
+        # What several tests use is made once; `last_closers` take it away at the end of the run.
+        self.shared = {}
+        self.last_closers = []
         self.notes = []
         self._numbers = 0
         self._servers = {}
@@ -529,6 +532,9 @@ class Run:
 
     def close(self):
         self.end_of_test()
+        for closer in reversed(self.last_closers):
+            with contextlib.suppress(Exception):
+                closer()
         for process in reversed(self.processes):
             with contextlib.suppress(Exception):
                 process.end()

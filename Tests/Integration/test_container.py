@@ -80,7 +80,7 @@ def test_redis_container(run):
     if not run.is_pail:
         raise Skip("Pail's own image")
     needs_root_and_fuse()
-    name = image(run, ["redis-server"])
+    name = image(run)
     server = run.server()
     bucket = server.make_bucket("redis")
     directory = shared_directory(run, "redis")
@@ -90,7 +90,7 @@ def test_redis_container(run):
     completed = 0
     interrupted = 0
     slowest = 0.0
-    for round_number in range(20 if run.full else 2):
+    for round_number in range(20 if run.full else 3):
         stop = ("SIGTERM", "SIGINT")[round_number % 2]
         mount = mount_container(run, name, server, bucket, directory, state, keys)
         wait_until_healthy(mount)
@@ -152,7 +152,7 @@ def test_container_entry(run):
         raise Skip("Pail's own image")
     needs_root_and_fuse()
     from faulty_relay import FaultyRelay
-    name = image(run, [])
+    name = image(run)
     server = run.server()
     bucket = server.make_bucket("entry")
 

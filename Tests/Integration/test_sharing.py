@@ -160,7 +160,7 @@ def test_sharing_containers(run):
     if not run.is_pail:
         raise Skip("Pail's own image")
     needs_root_and_fuse()
-    name = image(run, [])
+    name = image(run)
     server = run.server()
     bucket = server.make_bucket("gateways")
     keys = make_keys(run)
