@@ -1,7 +1,9 @@
 import glob
 import json
 import os
+import signal
 import subprocess
+import time
 
 from harness import Skip, expect, expect_equal, is_mounted, lazy_unmount, wait_until
 
@@ -82,3 +84,35 @@ def test_control(run):
     for command in ("status", "sync", "refresh"):
         done = pail(command, directory)
         expect_equal((done.returncode, done.stderr.count("\n")), (4, 1), f"pail {command} without a mount: {done.stderr}")
+
+
+def test_mounts_listed(run):
+    """`pail mounts` lists every mount of Pail on the machine, as a table and as JSON: one that answers with its state, one whose process hangs and one whose
+    process is dead as silent, within a few seconds."""
+    if not run.is_pail:
+        raise Skip("Pail's own command")
+    bucket = run.server().make_bucket("listed")
+    live, hung, dead = run.mount(bucket), run.mount(bucket, "-o", "ro"), run.mount(bucket)
+    # Before: a look at a mount that hangs does not come back.
+    places = {mount: os.path.realpath(mount.directory) for mount in (live, hung, dead)}
+    os.kill(hung.pid, signal.SIGSTOP)
+    os.kill(dead.pid, signal.SIGKILL)
+    dead.process.wait(20)
+    try:
+        began = time.monotonic()
+        rows = json.loads(run.call(run.pail, "mounts", "--json", timeout=60))
+        took = time.monotonic() - began
+        rows = {row["mountPoint"]: row for row in rows}
+        for mount, state in ((live, "answering"), (hung, "silent"), (dead, "silent")):
+            row = rows.get(places[mount])
+            expect(row is not None, f"{mount.directory} is missing in {rows}")
+            expect_equal((row["source"], row["type"], row["state"]), (f"s3://{bucket}", "fuse.pail", state), "a mount of the list")
+        row = rows[places[live]]
+        expect_equal((row["pid"], row["mode"], row["pendingChanges"]), (live.pid, "strict", 0), "the mount that answers")
+        expect(took < 20, f"the list took {took:.0f} s")
+        table = run.call(run.pail, "mounts", timeout=60)
+        line = next(line for line in table.splitlines() if places[hung] in line)
+        expect("does not answer" in line, f"the table: {table}")
+        expect(str(live.pid) in table, f"the table: {table}")
+    finally:
+        os.kill(hung.pid, signal.SIGCONT)
