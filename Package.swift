@@ -77,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "pail",
             dependencies: [
-                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "HTTPServer", "Check", "Volumes", "CLinux", arguments, system, logging,
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "HTTPServer", "Check", "Volumes", "CLinux",
+                arguments, system, logging,
             ],
             swiftSettings: strict),
 

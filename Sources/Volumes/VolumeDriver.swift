@@ -129,9 +129,11 @@ public final class VolumeDriver: Sendable {
             (waiter: CheckedContinuation<Result<Void, VolumeRefusal>, Never>) in
             let answer = FirstAnswer(waiter)
             let alarm = Task { [self] in
-                guard (try? await Task.sleep(for: patience)) != nil else { return }
-                let record = entries.withLock { $0[name]?.record }
-                if let record, !record.references.contains(id) { answer.give(.success(())) }
+                // Again where the disk takes longer than that to write it down.
+                while (try? await Task.sleep(for: patience)) != nil {
+                    let record = entries.withLock { $0[name]?.record }
+                    if let record, !record.references.contains(id) { return answer.give(.success(())) }
+                }
             }
             Task {
                 answer.give(await task.value)

@@ -21,7 +21,8 @@ import Volumes
         #expect(all.source == "s3://bucket/prefix")
         #expect(
             all.options == [
-                "--endpoint-url=http://127.0.0.1:1", "--part-size=16MiB", "--read-only", "--write-back", "--allow_other",
+                "--endpoint-url=http://127.0.0.1:1", "--part-size=16MiB", "--read-only", "--write-back",
+                "--allow_other",
             ])
         let bucket = try VolumeOptions.arguments(["bucket": "bucket", "allow_root": "yes"])
         #expect(bucket.source == "bucket")
@@ -39,16 +40,20 @@ import Volumes
         (["endpoint_url": "http://h"], "no bucket is named"), (["source": "x"], "no bucket's name"),
         (["source": "bucket", "bucket": "bucket"], "twice"), (["source": "bucket", "part_size": "1"], "out of range"),
         (["source": "bucket", "part-size": "5MiB", "part_size": "5MiB"], "twice"),
-        (["source": "bucket", "nonsense": "1"], "no such option"), (["source": "bucket", "read_only": "2"], "yes or no"),
+        (["source": "bucket", "nonsense": "1"], "no such option"),
+        (["source": "bucket", "read_only": "2"], "yes or no"),
         (["source": "bucket", "foreground": ""], "not for volumes"),
-        (["source": "bucket", "passwd_file": "here"], "absolute"), (["source": "bucket", "log_file": "a\0b"], "zero byte"),
+        (["source": "bucket", "passwd_file": "here"], "absolute"),
+        (["source": "bucket", "log_file": "a\0b"], "zero byte"),
         (["source": "bucket", "anonymous": "", "profile": "p"], "goes with neither"),
     ])
     func mistakesAreTold(options: [String: String], part: String) {
         #expect(refusal(options).contains(part))
     }
 
-    @Test(arguments: ["secret_access_key", "AWS_SECRET_ACCESS_KEY", "access-key-id", "password", "session-token", "sse_c"])
+    @Test(arguments: [
+        "secret_access_key", "AWS_SECRET_ACCESS_KEY", "access-key-id", "password", "session-token", "sse_c",
+    ])
     func noSecretIsTaken(name: String) {
         let reason = refusal(["source": "bucket", name: "hidden-value"])
         #expect(!reason.hasPrefix("taken"))

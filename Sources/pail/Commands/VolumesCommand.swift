@@ -14,7 +14,10 @@ struct VolumesCommand: AsyncParsableCommand {
         commandName: "volumes", abstract: "Serve volumes to Docker and Podman: the volume plugin.",
         discussion: "Mounts stay when the plugin ends; the next one finds them again. See HOSTS.md.")
 
-    @Option(help: ArgumentHelp("The Unix socket to listen on (/run/docker/plugins/pail.sock, for a user $XDG_RUNTIME_DIR/pail/volumes.sock).", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "The Unix socket to listen on (/run/docker/plugins/pail.sock, for a user $XDG_RUNTIME_DIR/pail/volumes.sock).",
+            valueName: "path"))
     var socket: String?
 
     @Option(
