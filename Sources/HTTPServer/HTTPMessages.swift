@@ -28,6 +28,9 @@ public struct HTTPResponse: Sendable {
     public var body: [UInt8]
     /// Further header fields, `Allow` for example.
     public var headers: [String: String]
+    /// Called where the client was gone before it had taken the answer, as far as the socket tells: over TCP an answer may be lost without that. Must return at
+    /// once.
+    public var undelivered: (@Sendable () -> Void)?
 
     /// An answer of any type.
     public init(status: Int, contentType: String, body: [UInt8], headers: [String: String] = [:]) {

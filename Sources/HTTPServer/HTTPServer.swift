@@ -76,11 +76,13 @@ private final class HTTPDaemon: @unchecked Sendable {
                     guard let connection, let path, let method, let size, let slot else { return .NO }
                     return daemon.handle(connection, method, path, data, size, slot)
                 },
-                completed: { context, _, slot, _ in
+                completed: { context, _, slot, end in
                     let daemon = Unmanaged<HTTPDaemon>.fromOpaque(context!).takeUnretainedValue()
                     guard let exchange = slot?.pointee else { return }
                     slot?.pointee = nil
-                    daemon.complete(Unmanaged<Exchange>.fromOpaque(exchange).takeRetainedValue())
+                    daemon.complete(
+                        Unmanaged<Exchange>.fromOpaque(exchange).takeRetainedValue(),
+                        isDelivered: end == .REQUEST_TERMINATED_COMPLETED_OK)
                 }))
         // libmicrohttpd's thread shall take none of the process's signals.
         var all = sigset_t()
@@ -166,8 +168,10 @@ private final class HTTPDaemon: @unchecked Sendable {
         return .YES
     }
 
-    private func complete(_ exchange: Exchange) {
-        if exchange.isStarted { change { $0.completed() } }
+    private func complete(_ exchange: Exchange, isDelivered: Bool) {
+        guard exchange.isStarted else { return }
+        if !isDelivered { exchange.response?.undelivered?() }
+        change { $0.completed() }
     }
 
     private func change(_ body: (inout ServingState) -> Void) {

@@ -42,6 +42,8 @@ public final class VolumeDriver: Sendable {
         /// The end of the queue.
         var tail: Task<Void, Never>?
         var waiting = 0
+        /// The number of the last call of Mount by each ID that has one.
+        var mountCalls: [String: Int] = [:]
     }
 
     private let folder: VolumeFolder
@@ -50,6 +52,8 @@ public final class VolumeDriver: Sendable {
     private let bootID: String
     private let logger: Logger
     private let entries: Mutex<[VolumeName: Entry]>
+    /// Of Mount; see ``takeBack(_:)``.
+    private let lastCall = Atomic<Int>(0)
     private let unreadable: [String: String]
     /// Checks the options of a new volume.
     private let check: MountProcesses.Arguments
@@ -69,7 +73,8 @@ public final class VolumeDriver: Sendable {
         var part = ""
         for component in root.split(separator: "/") {
             part += "/" + component
-            guard mkdir(part, 0o700) == 0 || errno == EEXIST else {
+            // Whoever runs in a container may go through to its own mount.
+            guard mkdir(part, 0o711) == 0 || errno == EEXIST else {
                 throw VolumeRefusal("\(part) cannot be made: \(String(cString: strerror(errno)))")
             }
         }
@@ -115,10 +120,36 @@ public final class VolumeDriver: Sendable {
         try await call(name, .create(record))
     }
 
-    /// Mounts a volume for somebody, unless others have it mounted; returns where.
-    public func mount(_ name: VolumeName, id: String) async throws(VolumeRefusal) -> String {
-        try await call(name, .mount(id: id))
-        return path(of: name)
+    /// A mount that was made for somebody.
+    public struct Grant: Sendable {
+        /// Where the volume is mounted.
+        public var path: String
+        let name: VolumeName
+        let id: String
+        let call: Int
+    }
+
+    /// Mounts a volume for somebody, unless others have it mounted.
+    public func mount(_ name: VolumeName, id: String) async throws(VolumeRefusal) -> Grant {
+        if let reason = unreadable[name.description] { throw VolumeRefusal(reason) }
+        let (task, call) = entries.withLock { entries in
+            let task = enqueue(name, .mount(id: id), &entries)
+            return (task, entries[name]?.mountCalls[id] ?? 0)
+        }
+        try await task.value.get()
+        return Grant(path: path(of: name), name: name, id: id, call: call)
+    }
+
+    /// Takes a mount back whose answer nobody has taken: the engine gave up waiting, and will not unmount what it does not know of. Not where the same ID has called
+    /// again meanwhile: Podman has one ID for all.
+    public func takeBack(_ grant: Grant) {
+        let isLast = entries.withLock { entries in
+            guard entries[grant.name]?.mountCalls[grant.id] == grant.call else { return false }
+            // Its turn is before that of any call from here on.
+            _ = enqueue(grant.name, .unmount(id: grant.id), &entries)
+            return true
+        }
+        if isLast { logger.notice("Nobody waited for the mount of the volume \(grant.name): taken back") }
     }
 
     /// Takes a volume back from somebody, and away where nobody else has it. Returns once it is written down that it is taken back, and what is still to be
@@ -186,21 +217,30 @@ public final class VolumeDriver: Sendable {
     private func enqueue(
         _ name: VolumeName, _ request: VolumeMachine.Request
     ) -> Task<Result<Void, VolumeRefusal>, Never> {
-        entries.withLock { entries in
-            var entry =
-                entries[name] ?? Entry(volume: Volume(VolumeMachine(record: nil, bootID: bootID)), record: nil)
-            let (volume, previous) = (entry.volume, entry.tail)
-            let task = Task { [self] in
-                await previous?.value
-                let outcome = await run(request, volume, name)
-                leave(name)
-                return outcome
-            }
-            entry.tail = Task { _ = await task.value }
-            entry.waiting += 1
-            entries[name] = entry
-            return task
+        entries.withLock { enqueue(name, request, &$0) }
+    }
+
+    private func enqueue(
+        _ name: VolumeName, _ request: VolumeMachine.Request, _ entries: inout [VolumeName: Entry]
+    ) -> Task<Result<Void, VolumeRefusal>, Never> {
+        var entry =
+            entries[name] ?? Entry(volume: Volume(VolumeMachine(record: nil, bootID: bootID)), record: nil)
+        let (volume, previous) = (entry.volume, entry.tail)
+        let task = Task { [self] in
+            await previous?.value
+            let outcome = await run(request, volume, name)
+            leave(name)
+            return outcome
         }
+        entry.tail = Task { _ = await task.value }
+        entry.waiting += 1
+        switch request {
+        case .mount(let id): entry.mountCalls[id] = lastCall.add(1, ordering: .relaxed).newValue
+        case .unmount(let id): entry.mountCalls[id] = nil
+        default: break
+        }
+        entries[name] = entry
+        return task
     }
 
     /// The end of a call: a volume that is no more and that nobody waits for is forgotten.

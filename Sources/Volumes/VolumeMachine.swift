@@ -65,6 +65,8 @@ struct VolumeMachine: Sendable {
         case creating(VolumeRecord)
         case mountInspecting(id: String)
         case mounting(id: String)
+        /// Looking again after a mount that failed.
+        case mountFailed(id: String, VolumeRefusal)
         case referring(VolumeRecord, isFirst: Bool)
         case takingBack(VolumeRefusal)
         case releasing(VolumeRecord)
@@ -77,6 +79,7 @@ struct VolumeMachine: Sendable {
         case forgetting(VolumeRecord)
         case restoreInspecting
         case restoreMounting
+        case restoreFailed(VolumeRefusal)
     }
 
     /// What is on the disk; nil where there is no such volume.
@@ -153,7 +156,8 @@ struct VolumeMachine: Sendable {
         case .erasing:
             record = nil
             return .done
-        case .idle, .mountInspecting, .unmountInspecting, .removeInspecting, .restoreInspecting:
+        case .idle, .mountInspecting, .mountFailed, .unmountInspecting, .removeInspecting, .restoreInspecting,
+            .restoreFailed:
             preconditionFailure("an answer that nothing was asked for")
         }
     }
@@ -163,6 +167,8 @@ struct VolumeMachine: Sendable {
         switch step {
         case .mountInspecting(let id):
             return found == .mount ? refer(id, isFirst: false) : go(.mounting(id: id), .mount(record))
+        case .mountFailed(let id, let reason): return found == .mount ? refer(id, isFirst: true) : .refuse(reason)
+        case .restoreFailed(let reason): return found == .mount ? .done : .refuse(reason)
         case .unmountInspecting: return found == .nothing ? .done : go(.lastUnmounting, .unmount)
         case .removeInspecting:
             return found == .nothing ? go(.clearing, .clear) : go(.removeUnmounting, .unmount)
@@ -179,6 +185,9 @@ struct VolumeMachine: Sendable {
             return go(.takingBack(reason), .unmount)
         }
         if case .takingBack(let first) = step { return .refuse(first) }
+        // A mount that a plugin before this one had begun may have come first.
+        if case .mounting(let id) = step { return go(.mountFailed(id: id, reason), .inspect) }
+        if case .restoreMounting = step { return go(.restoreFailed(reason), .inspect) }
         return .refuse(reason)
     }
 

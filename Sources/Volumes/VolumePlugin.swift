@@ -23,7 +23,9 @@ public struct VolumePlugin: Sendable {
         }
         guard request.method == "POST" else { return Self.refusal(405, "POST expected", headers: ["Allow": "POST"]) }
         do throws(VolumeRefusal) {
-            return Self.response(200, try await answer(call, PluginRequest(parsing: request.body)))
+            let request = try PluginRequest(parsing: request.body)
+            guard call != .mount else { return try await mount(request) }
+            return Self.response(200, try await answer(call, request))
         } catch {
             return Self.refusal(500, error.description)
         }
@@ -49,13 +51,22 @@ public struct VolumePlugin: Sendable {
         case .list: answer.volumes = driver.list().map { PluginAnswer.Volume($0, isWhole: false) }
         case .create: try await driver.create(VolumeName(request.name), options: request.options ?? [:])
         case .remove: try await driver.remove(VolumeName(request.name))
-        case .mount: answer.mountPoint = try await driver.mount(VolumeName(request.name), id: id(request))
+        case .mount: break
         case .unmount: try await driver.unmount(VolumeName(request.name), id: id(request))
         case .path: answer.mountPoint = try driver.describe(VolumeName(request.name)).mountPoint
         case .get:
             answer.volume = PluginAnswer.Volume(try driver.describe(VolumeName(request.name)), isWhole: true)
         }
         return answer
+    }
+
+    private func mount(_ request: PluginRequest) async throws(VolumeRefusal) -> HTTPResponse {
+        let grant = try await driver.mount(VolumeName(request.name), id: id(request))
+        var answer = PluginAnswer()
+        answer.mountPoint = grant.path
+        var response = Self.response(200, answer)
+        response.undelivered = { [driver] in driver.takeBack(grant) }
+        return response
     }
 
     private func id(_ request: PluginRequest) throws(VolumeRefusal) -> String {

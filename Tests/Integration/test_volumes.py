@@ -205,6 +205,27 @@ def test_volume_concurrency(run):
     in_threads(16, lambda number: plugin.unmount("many", f"other-{number}-4"))
     expect_equal((plugin.users("many"), plugin.mounted()), (0, []), "nobody is left")
 
+    # Who gives up before the mount is made, as Podman does after its timeout, has no use of it; who calls again has.
+    def give_up(id):
+        def begun():
+            with open(plugin.log) as log:
+                return log.read().count("Mounting the volume many")
+        body, before = json.dumps({"Name": "many", "ID": id}).encode(), begun()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(plugin.socket)
+            connection.sendall(f"POST /VolumeDriver.Mount HTTP/1.1\r\nHost: p\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            # A client that goes before its request is read is no client.
+            wait_until(lambda: begun() > before, 20, "the beginning of the mount", 0.002)
+    give_up("gone")
+    wait_until(lambda: "taken back" in plugin.process.output(), 15, "the end of a use that nobody waited for")
+    wait_until(lambda: (plugin.users("many"), plugin.mounted()) == (0, []), 30, "the end of its mount")
+    give_up("again")
+    plugin.mount("many", "again")
+    expect_equal((plugin.users("many"), plugin.mounted()), (1, ["many"]), "who called again")
+    time.sleep(0.5)
+    expect_equal((plugin.users("many"), plugin.mounted()), (1, ["many"]), "who called again, later")
+    plugin.unmount("many", "again")
+
     # A store that takes connections and says nothing.
     silent = socket.create_server(("127.0.0.1", 0))
     run.closers.append(silent.close)

@@ -99,7 +99,7 @@ private struct Answer: Equatable {
             let driver = try driver()
             try await driver.create(name("a"), options: ["source": "s3://bucket"])
             try await driver.create(name("b"), options: [:])
-            #expect(try await driver.mount(name("a"), id: "1") == "/root-of-mounts/a")
+            #expect(try await driver.mount(name("a"), id: "1").path == "/root-of-mounts/a")
             _ = try await driver.mount(name("a"), id: "2")
             try await driver.unmount(name("a"), id: "1")
             try await driver.remove(name("b"))
@@ -149,6 +149,33 @@ private struct Answer: Equatable {
         try await removal.value
         #expect(driver.list().isEmpty)
         #expect(host.state.withLock { $0.mounted.isEmpty })
+    }
+
+    @Test func aMountThatNobodyWaitedForIsTakenBackUnlessItWasAskedForAgain() async throws {
+        defer { clean() }
+        let driver = try driver()
+        try await driver.create(name("a"), options: [:])
+        let first = try await driver.mount(name("a"), id: "1")
+        driver.takeBack(first)
+        let second = try await driver.mount(name("a"), id: "1")
+        // Late, and of a call that another followed.
+        driver.takeBack(first)
+        _ = try await driver.mount(name("a"), id: "2")
+        #expect(try driver.describe(name("a")).users == 2)
+        driver.takeBack(second)
+        // Two calls by one ID at once: the earlier one's fate is not the later one's.
+        host.slowDown("b")
+        try await driver.create(name("b"), options: [:])
+        async let one = driver.mount(name("b"), id: "1")
+        async let two = driver.mount(name("b"), id: "1")
+        await host.release("b")
+        let grants = try await [one, two].sorted { $0.call < $1.call }
+        #expect(grants[0].call < grants[1].call)
+        driver.takeBack(grants[0])
+        try await driver.create(name("b"), options: [:])
+        #expect(try driver.describe(name("b")).users == 1)
+        try await driver.unmount(name("a"), id: "2")
+        try await driver.remove(name("a"))
     }
 
     @Test func recordsThatCannotBeUsedAreLeftAlone() async throws {

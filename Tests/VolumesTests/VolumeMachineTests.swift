@@ -139,6 +139,25 @@ private func record(_ options: [String: String] = [:], boot: String = "boot-1") 
         #expect(world.place == .mount)
     }
 
+    @Test func aMountThatAnotherPluginHadBegunCounts() {
+        var machine = VolumeMachine(record: record(), bootID: "boot-1")
+        var step = machine.begin(.mount(id: "a"))
+        step = machine.advance(.found(.nothing))
+        step = machine.advance(.failed(VolumeRefusal("mounted already")))
+        #expect(step == .inspect)
+        step = machine.advance(.found(.mount))
+        var with = record()
+        with.references = ["a"]
+        #expect(step == .write(with))
+        step = machine.advance(.succeeded)
+        #expect(step == .done)
+        step = machine.begin(.mount(id: "b"))
+        step = machine.advance(.found(.deadMount))
+        step = machine.advance(.failed(VolumeRefusal("no store")))
+        step = machine.advance(.found(.nothing))
+        #expect(step == .refuse(VolumeRefusal("no store")))
+    }
+
     @Test func aStartOfTheSystemMakesReferencesVoid() {
         var world = World()
         let outcome18 = world.call(.create(record()))
