@@ -44,7 +44,7 @@ extension BucketFileSystem {
             ExchangedPlace(inode: first, name: name, parent: parent),
             ExchangedPlace(inode: second, name: newName, parent: newParent),
         ]
-        return try await perform("rename") {
+        return try await perform("rename", on: places.map { NamePlace(parent: $0.parent, name: $0.name) }) {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             let gates = places.map(\.inode).sorted { $0.node < $1.node }.map(\.gate)
@@ -100,21 +100,9 @@ extension BucketFileSystem {
         ) { side, version, date in
             self.noteObjectMoved(inodes[side == .small ? 0 : 1], to: version, lastModified: date)
         }
-        do {
-            try await exchange.run()
-            for (inode, side) in zip(inodes, sides) {
-                if case .replace(let metadata) = side.metadata { inode.state.withLock { $0.metadata = metadata } }
-            }
-        } catch {
-            // What the names have now is asked for by whoever comes next.
-            let now = options.clock.monotonic()
-            for inode in inodes { inode.state.withLock { $0.seen = now.earlier(by: 1e6) } }
-            namespace.withLock { namespace in
-                for place in places {
-                    _ = namespace.updateDirectory(place.parent) { $0.noteLost(place.name, at: now) }
-                }
-            }
-            throw error
+        try await exchange.run()
+        for (inode, side) in zip(inodes, sides) {
+            if case .replace(let metadata) = side.metadata { inode.state.withLock { $0.metadata = metadata } }
         }
     }
 
