@@ -1,7 +1,7 @@
 public import FileSystem
 public import LocalState
 public import Logging
-internal import ObjectStore
+public import ObjectStore
 
 /// What the file system asks to be remembered on this machine, written into a mount's ``Journal``.
 ///
@@ -37,6 +37,25 @@ extension JournalLog: RenameLog {
             try await journal.renameEnded(id)
         } catch {
             logger.warning("the end of a directory's rename could not be noted; the next mount does: \(error)")
+        }
+    }
+}
+
+extension JournalLog {
+    /// See ``RenameLog``.
+    public func exchangeBegan(_ exchange: UnfinishedExchange) async throws -> Int64 {
+        try await journal.exchangeBegan(
+            KeyExchange(
+                id: 0, small: exchange.small, large: exchange.large, aside: exchange.aside,
+                asideOfLarge: exchange.asideOfLarge))
+    }
+
+    /// See ``RenameLog``.
+    public func exchangeEnded(_ id: Int64, leaving garbage: ObjectKey?) async {
+        do {
+            try await journal.exchangeEnded(id, leaving: garbage)
+        } catch {
+            logger.warning("the end of an exchange of two files could not be noted; the next mount does: \(error)")
         }
     }
 }

@@ -79,6 +79,7 @@ extension BucketFileSystem {
             }
         }
         noteExchanged(first, second)
+        for inode in places.map(\.inode) { await keepAgain(inode) }
         return true
     }
 
@@ -100,7 +101,18 @@ extension BucketFileSystem {
         ) { side, version, date in
             self.noteObjectMoved(inodes[side == .small ? 0 : 1], to: version, lastModified: date)
         }
-        try await exchange.run()
+        let number = try await options.renameLog?.exchangeBegan(
+            UnfinishedExchange(
+                small: keys[0], large: keys[1], aside: exchange.aside, asideOfLarge: exchange.asideOfLarge))
+        let (result, rest) = await exchange.run()
+        if let number {
+            switch rest {
+            case .nothing: await options.renameLog?.exchangeEnded(number, leaving: nil)
+            case .garbage: await options.renameLog?.exchangeEnded(number, leaving: exchange.aside)
+            case .unsettled: break
+            }
+        }
+        try result.get()
         for (inode, side) in zip(inodes, sides) {
             if case .replace(let metadata) = side.metadata { inode.state.withLock { $0.metadata = metadata } }
         }

@@ -179,7 +179,7 @@ extension BucketFileSystem {
             } ?? nil
         await leftOver?.discard()
         for inode in [move.target, replaced].compactMap({ $0 }) { await dropKept(of: inode) }
-        await keepRenamed(inode)
+        await keepAgain(inode)
         return true
     }
 

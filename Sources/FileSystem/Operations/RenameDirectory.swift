@@ -53,7 +53,7 @@ extension BucketFileSystem {
                 throw error
             }
             if let number, !copies.areLeft { await self.options.renameLog?.renameEnded(number) }
-            if isMoved { for inode in files { try await inode.gate.withLock { await self.keepRenamed(inode) } } }
+            if isMoved { for inode in files { try await inode.gate.withLock { await self.keepAgain(inode) } } }
             return isMoved
         }
     }
