@@ -184,7 +184,7 @@ extension BucketFileSystem {
         if inode.type == .directory { return try await storeMarker(of: inode, key: key) }
         guard let version = state.version else { return }
         let metadata = try state.storable.metadata(merging: state.metadata)
-        let stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
+        let stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copyLooking(
             version, to: key, metadata: .replace(metadata))
         let now = options.clock.monotonic()
         let new = ObjectVersion(key: key, etag: stored.etag, size: version.size)

@@ -142,6 +142,9 @@ extension BucketFileSystem {
             try await keepDirectory(move.parent)
             old.key = try key(of: inode)
             leavesAnother = try await !VersionDelete(store: store).delete(old)
+        } else if inode.mayBeStored {
+            try await keepDirectory(move.parent)
+            try await store.delete(try self.key(of: inode), if: .none)
         }
         let now = options.clock.monotonic()
         let time = options.clock.wall()
@@ -215,7 +218,7 @@ extension BucketFileSystem {
             let target = UploadTarget(
                 key: key, metadata: state.metadata, precondition: goal, overtakes: mayReplace && goal != .none)
             stored = try await replacing(target, isCopy: true) { target throws(StoreError) in
-                try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
+                try await ServerCopy(store: store, parallel: options.parallelCopies).copyLooking(
                     version, to: key, metadata: directive, storageClass: state.metadata.storageClass,
                     if: target.precondition)
             }

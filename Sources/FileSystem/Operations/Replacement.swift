@@ -71,3 +71,8 @@ extension BucketFileSystem {
         try await store.delete(key, if: .none)
     }
 }
+
+extension Inode {
+    /// Whether a file of which this mount knows no stored version may have one all the same, by a commit whose answer got lost.
+    var mayBeStored: Bool { state.withLock { $0.version == nil && $0.staged?.hasUnsettledCommits ?? false } }
+}

@@ -27,6 +27,9 @@ extension BucketFileSystem {
                     try await self.keepDirectory(parent)
                     try await self.preserveContent(of: inode)
                     try await self.remove(self.key(of: inode), known: known)
+                } else if inode.mayBeStored {
+                    try await self.keepDirectory(parent)
+                    try await self.store.delete(self.key(of: inode), if: .none)
                 }
                 await self.noteRemoved(inode, name, in: parent)
             }
