@@ -68,13 +68,14 @@ let package = Package(
             name: "Recovery", dependencies: ["ObjectStore", "LocalState", "FileSystem", logging], swiftSettings: strict),
         // The consistency check of a bucket: one file for each check.
         .target(
-            name: "Check", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Recovery", system, logging],
+            name: "Check",
+            dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Recovery", system, logging],
             swiftSettings: strict),
         .executableTarget(
             name: "pail",
             dependencies: [
-                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Recovery", "Check", "CLinux", arguments, system,
-                logging,
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Recovery", "Check", "CLinux", arguments,
+                system, logging,
             ],
             swiftSettings: strict),
 

@@ -11,7 +11,8 @@ struct UnfinishedRenames: LocalCheck {
             + "them may stand under .pail/exchange/ alone.",
         mending:
             "-p, -a and -y end it, as the next mount does: of two equal objects one is deleted, the new one if not all copies had been made, else the old one. What "
-            + "was changed since stays. An exchange is taken back, or what it has set aside is removed, as both names show.")
+            + "was changed since stays. An exchange is taken back, or what it has set aside is removed, as both names show."
+    )
 
     static func see(_ state: InspectedState) -> [Finding] {
         guard let inventory = state.inventory else { return [] }
