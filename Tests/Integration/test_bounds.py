@@ -82,15 +82,27 @@ def test_tiny_disk(run):
 
     run.note(f"after four side by side: peak {peak_memory(mount.pid)[0] / MIB:.0f} MiB")
 
-    # More than memory holds, open all at once, in turns.
+    # More than memory holds, open all at once, written by 50 threads side by side.
     files = [open(mount.path(f"small-{n}"), "wb", buffering=0) for n in range(500)]
     contents = [random.randbytes(160 << 10) for _ in range(10)]
-    for turn in range(10):
-        for number, file in enumerate(files):
-            part = contents[number % 10][turn * 16384:(turn + 1) * 16384]
-            expect_equal(file.write(part), len(part), "bytes taken")
-    for file in files:
-        file.close()
+
+    def write_turns(first):
+        try:
+            for turn in range(10):
+                for number in range(first, 500, 50):
+                    part = contents[number % 10][turn * 16384:(turn + 1) * 16384]
+                    expect_equal(files[number].write(part), len(part), "bytes taken")
+            for number in range(first, 500, 50):
+                files[number].close()
+        except Exception as error:
+            failures.append(f"small files from {first} on: {error}")
+
+    threads = [threading.Thread(target=write_turns, args=(first,)) for first in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expect_equal(failures, [], "writers of small files that failed")
     for number in range(500):
         with open(mount.path(f"small-{number}"), "rb") as file:
             expect(file.read() == contents[number % 10], f"small-{number} is not what was written")

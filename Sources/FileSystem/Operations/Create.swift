@@ -69,6 +69,7 @@ extension BucketFileSystem {
             return reply
         } catch {
             abandon(file.inode, reply)
+            doubt(NamePlace(parent: parent, name: name))
             throw error == .staleNFSFileHandle ? .fileExists : error
         }
     }

@@ -60,8 +60,10 @@ extension BucketFileSystem {
                 message: "some bytes are only in an upload that was not completed")
         }
         let target = try uploadTarget(for: inode, state, key: key)
+        // A commit of these very bytes may have taken effect: by its headers the next mount knows it for its own.
+        let sent = staged.metadataOfUnsettledCommit.flatMap { Self.differInTimes($0, target.metadata) ? $0 : nil }
         let content = UnstoredContent(
-            key: key, metadata: target.metadata, pieces: pieces,
+            key: key, metadata: sent ?? target.metadata, pieces: pieces,
             base: [state.version, state.covered].lazy.compactMap { $0 }.first { $0.key == key }?.etag,
             cause: isConflict ? .conflict : .failure, reason: "\(error)")
         let number = try await log.keep(content, replacing: state.kept?.number)
@@ -74,6 +76,18 @@ extension BucketFileSystem {
         giveUpName(of: inode)
         return
             "the version elsewhere stays, and this machine's is kept: \"pail status\" shows it, \"pail recover\" writes it to a file"
+    }
+
+    /// Whether two sets of headers differ in nothing but the file's times.
+    private static func differInTimes(_ one: ObjectMetadata, _ other: ObjectMetadata) -> Bool {
+        var (one, other) = (one, other)
+        for name in [
+            AttributeNames.modificationTime, AttributeNames.changeTime, AttributeNames.accessTime,
+        ] {
+            one.user[name] = nil
+            other.user[name] = nil
+        }
+        return one == other
     }
 
     private static let isKept =
@@ -104,16 +118,20 @@ extension BucketFileSystem {
         if let kept { await options.unstoredLog?.drop(kept.number) }
     }
 
-    /// Keeps what is kept of a file under its new key as well: the caller has renamed it and holds its gate.
-    func keepRenamed(_ inode: Inode) async {
+    /// Keeps what is kept of a file as it is now: the caller, who holds its gate, has renamed it, or changed its attributes or the
+    /// stored object that it builds on.
+    func keepAgain(_ inode: Inode) async {
         guard let log = options.unstoredLog, inode.state.withLock({ $0.kept != nil && $0.isDirty }) else { return }
         inode.state.withLock { $0.kept?.size = -1 }
-        let failure = StoreError(.cancelled, operation: "rename", key: nil, message: "not stored before the rename")
+        let failure = StoreError(
+            .cancelled, operation: "close", key: nil,
+            message: "not stored before it was renamed or its attributes were changed")
         do {
             _ = try await keepHoldingGate(inode, failure, isLast: false, in: log)
         } catch {
             logger.warning(
-                "changes that are kept on this machine's disk are kept under the name before a rename: \(error)")
+                "changes that are kept on this machine's disk are kept as before a rename or a change of attributes: \(error)"
+            )
         }
     }
 }

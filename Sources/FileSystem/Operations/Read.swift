@@ -57,6 +57,7 @@ extension BucketFileSystem {
     public func read(_ handle: HandleID, offset: Int64, length: Int) async throws(Errno) -> ReadReply {
         guard let file = handles.withLock({ $0.file(handle) }) else { throw .badFileDescriptor }
         var mayAdopt = true
+        var maySettle = true
         while true {
             do {
                 return try await readFetching(file, offset: offset, length: length)
@@ -64,7 +65,12 @@ extension BucketFileSystem {
                 guard error.kind == .preconditionFailed || error.kind == .notFound else {
                     throw errno(for: error, verb: "read")
                 }
-                // The version is gone. Where nothing of it was handed out yet, the new one serves as well.
+                // The version is gone: perhaps by a commit of this mount's, of which no answer came.
+                if maySettle, await settleCommit(of: file.inode) {
+                    maySettle = false
+                    continue
+                }
+                // Where nothing of it was handed out yet, the new one serves as well.
                 if mayAdopt, await adoptNewVersion(of: file.inode) {
                     mayAdopt = false
                     continue
@@ -122,6 +128,19 @@ extension BucketFileSystem {
         }
         if isPresent { tellSize(of: inode, whileReading: true) }
         return isPresent
+    }
+
+    /// Stores a file that nobody writes to any more, where an earlier commit may have taken effect without anybody knowing; that is found
+    /// out first. Says whether it is stored.
+    private func settleCommit(of inode: Inode) async -> Bool {
+        let isOpen = inode.state.withLock { state in
+            state.writers == 0 && !state.isUnlinked && state.staged?.hasUnsettledCommits ?? false
+        }
+        guard isOpen else { return false }
+        do {
+            try await commit(inode)
+            return true
+        } catch { return false }
     }
 
     /// Asks for the object's present version, and says whether the inode has gone over to it. Either way the next open asks

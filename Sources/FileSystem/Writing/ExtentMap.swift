@@ -71,6 +71,14 @@ struct ExtentMap: Sendable {
     /// All extents.
     var extents: [Extent] { chunks.flatMap(\.extents) }
 
+    /// Whether another map names the same bytes, block for block.
+    func isSame(as other: ExtentMap) -> Bool {
+        size == other.size && count == other.count
+            && zip(extents, other.extents).allSatisfy {
+                $0.start == $1.start && $0.count == $1.count && $0.source.isSame(as: $1.source)
+            }
+    }
+
     /// Whether the content is that of a base of `baseSize` bytes, byte for byte in place.
     func isUnchanged(fromBaseOf baseSize: Int64) -> Bool {
         guard size == baseSize else { return false }

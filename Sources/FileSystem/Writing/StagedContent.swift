@@ -29,7 +29,7 @@ struct StagedContent: Sendable {
         case any
     }
 
-    /// A commit of which nobody knows whether it took effect.
+    /// A commit of which nobody knows whether it took effect, or will.
     struct Unsettled: Sendable {
         var map: ExtentMap
         var pinned: PinnedExtents
@@ -51,7 +51,7 @@ struct StagedContent: Sendable {
     var stream = StreamingUpload()
     var isCommitting = false
     var isDiscarded = false
-    var unsettled: Unsettled?
+    var unsettled: [Unsettled] = []
     /// Held while bytes go to memory that the budget has not got, until the part that they fill is on its way.
     var turn: OverBudgetTurn?
     /// By which number the disk's budget knows this file as a holder of kept copies.
@@ -183,7 +183,7 @@ struct StagedContent: Sendable {
     /// only an upload has; and during a commit.
     mutating func copy(_ range: Range<Int64>, of version: ObjectVersion, to offset: Int64, limit: Int64) -> Bool {
         let target = offset..<offset + Int64(range.count)
-        guard !isCommitting, !isDiscarded, unsettled == nil, refusal(of: range.count, at: offset, limit: limit) == nil,
+        guard !isCommitting, !isDiscarded, unsettled.isEmpty, refusal(of: range.count, at: offset, limit: limit) == nil,
             !map.hasUploadedBytes(in: target)
         else { return false }
         if !(hasForeignBase && base == version) {
@@ -216,8 +216,13 @@ struct StagedContent: Sendable {
         if isUnchanged { changes = .none }
         run = 0..<0
         stream.reset()
-        unsettled = nil
+        unsettled = []
         forgetTails()
+    }
+
+    /// Notes a commit of which nobody knows. Only the last few: each holds its bytes.
+    mutating func note(_ commit: Unsettled) {
+        unsettled = unsettled.suffix(3) + [commit]
     }
 
     /// Whether the content is its own base's, byte for byte.
@@ -239,7 +244,7 @@ struct StagedContent: Sendable {
         base = version
         run = 0..<0
         stream.reset()
-        unsettled = nil
+        unsettled = []
         forgetTails()
         return true
     }

@@ -157,7 +157,7 @@ extension StagedFile {
         } catch {
             state.withLock { state in
                 if error.leavesOutcomeOpen {
-                    state.unsettled = StagedContent.Unsettled(map: map, pinned: pinned, target: target)
+                    state.note(StagedContent.Unsettled(map: map, pinned: pinned, target: target))
                 }
             }
             if hasUploadedBytes {
@@ -176,33 +176,35 @@ extension StagedFile {
         }
     }
 
-    /// An earlier commit may have taken effect without anybody knowing: 1 HEAD tells. If it did, its version is the base now.
+    /// Whether there are commits of which nobody knows whether they took effect.
+    var hasUnsettledCommits: Bool { state.withLock { !$0.unsettled.isEmpty } }
+
+    /// The metadata of such a commit of exactly the present content; nil if there is none.
+    var metadataOfUnsettledCommit: ObjectMetadata? {
+        state.withLock { state in state.unsettled.last { $0.map.isSame(as: state.map) }?.target.metadata }
+    }
+
+    /// An earlier commit may have taken effect without anybody knowing, at once or late: 1 HEAD tells. If it did, its version is the base
+    /// now; if not, it may still.
     private func settle(_ target: inout UploadTarget) async throws(StoreError) -> (
         object: StoredObject, metadata: ObjectMetadata
     )? {
-        guard let unsettled = state.withLock({ $0.unsettled }) else { return nil }
-        let earlier = unsettled.target
-        let info: ObjectInfo
-        do throws(StoreError) {
-            info = try await store.head(earlier.key)
-        } catch {
-            guard error.kind == .notFound else { throw error }
-            state.withLock { $0.unsettled = nil }
-            return nil
+        let unsettled = state.withLock { $0.unsettled }
+        guard let key = unsettled.last?.target.key, let info = try await store.headOrNil(key) else { return nil }
+        let base = base
+        let found = unsettled.last { commit in
+            commit.target.key == key && info.size == commit.map.size
+                && info.metadata.user == commit.target.metadata.user && (info.etag == nil || info.etag != base?.etag)
         }
-        let isOurs =
-            info.size == unsettled.map.size && info.metadata.user == earlier.metadata.user
-            && (info.etag == nil || info.etag != base?.etag)
-        let version = ObjectVersion(key: earlier.key, etag: info.etag, size: info.size)
+        guard let found else { return nil }
+        let earlier = found.target
+        let version = ObjectVersion(key: key, etag: info.etag, size: info.size)
         let session: StreamingSession? = state.withLock { state in
-            state.unsettled = nil
-            guard isOurs else { return nil }
             let session = state.stream.session
-            state.stored(unsettled.map, as: version)
+            state.stored(found.map, as: version)
             state.stream.pause()
             return session
         }
-        guard isOurs else { return nil }
         if let session { await abort(session.upload) }
         if target.precondition == .presumedAbsent {
             target.precondition = .none
@@ -250,8 +252,10 @@ extension StagedFile {
         logger.notice(
             "a file is read or changed where its bytes are only in the bucket: it becomes visible there as it stands",
             metadata: ["key": "\(session.target.key)"])
+        var target = session.target
+        if target.overtakes { target.precondition = .none }
         do throws(StoreError) {
-            _ = try await commit(session.target)
+            _ = try await commit(target)
         } catch {
             logger.error("the upload could not be completed", metadata: ["error": "\(error)"])
             switch error.kind {
@@ -276,7 +280,7 @@ extension StagedFile {
             let session = state.stream.session
             state.map = ExtentMap()
             state.run = 0..<0
-            state.unsettled = nil
+            state.unsettled = []
             state.stream.reset()
             state.forgetTails()
             state.spill = nil

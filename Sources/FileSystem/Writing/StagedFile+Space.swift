@@ -71,7 +71,7 @@ extension StagedFile {
     /// Drops copies of what the store has; nothing during a commit, which compares the content with what it has sent.
     private func dropKeptCopies() async {
         state.withLock { state in
-            guard !state.isCommitting, state.unsettled == nil, !state.isDiscarded else { return }
+            guard !state.isCommitting, state.unsettled.isEmpty, !state.isDiscarded else { return }
             for slot in state.stream.slots {
                 if case .uploaded = slot.state { state.map.write(slot.range, .uploaded) }
             }
