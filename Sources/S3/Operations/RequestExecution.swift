@@ -432,14 +432,14 @@ extension S3Store {
     }
 
     /// Nothing that could end the line or begin another.
-    private static func isSendable(_ field: SignatureV4.Field) -> Bool {
+    static func isSendable(_ field: SignatureV4.Field) -> Bool {
         !field.name.isEmpty
             && field.name.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ":") }
             && field.value.utf8.allSatisfy { ($0 >= 32 && $0 != 127) || $0 == 9 }
     }
 
     /// The lines for libcurl, each NUL-terminated. `name;` is how it wants a field without a value, `name:` takes out one of its own.
-    private static func headerBlock(_ fields: [SignatureV4.Field], authorization: String?) -> [UInt8] {
+    static func headerBlock(_ fields: [SignatureV4.Field], authorization: String?) -> [UInt8] {
         var block: [UInt8] = []
         block.reserveCapacity(1024)
         for (name, value) in fields {

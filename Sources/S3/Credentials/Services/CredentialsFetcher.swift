@@ -1,0 +1,62 @@
+internal import Glibc
+internal import ObjectStore
+
+/// Carries a ``CredentialsSource`` out: asks its services, each of them again where a failure may pass by itself.
+struct CredentialsFetcher: Sendable {
+    /// Certificates to trust; nil for the system's.
+    var caFile: String?
+    /// `User-Agent`
+    var userAgent: String
+
+    /// The credentials of a source. Requests: none for keys and programs, 1 for a role, a login and a container, 3 for an instance;
+    /// each of them up to three times.
+    func fetch(_ source: CredentialsSource) async -> Result<Credentials, CredentialsError> {
+        do throws(CredentialsError) { return .success(try await credentials(source)) } catch { return .failure(error) }
+    }
+
+    private func credentials(_ source: CredentialsSource) async throws(CredentialsError) -> Credentials {
+        switch source {
+        case .keys(let keys): return keys
+        case .process(let command): return try await CredentialProcess.credentials(command)
+        case .role(let role, let base):
+            let keys = try await credentials(base)
+            return try await trying { transport throws(CredentialsError) in
+                try await SecurityTokenService(transport: transport).assume(role, with: keys, now: Self.now())
+            }
+        case .webIdentity(let identity):
+            return try await trying { transport throws(CredentialsError) in
+                try await SecurityTokenService(transport: transport).assume(identity)
+            }
+        case .singleSignOn(let login):
+            return try await trying { transport throws(CredentialsError) in
+                try await SingleSignOnService(transport: transport).credentials(login, now: Self.now())
+            }
+        case .container(let endpoint):
+            return try await trying { transport throws(CredentialsError) in
+                try await ContainerService(transport: transport).credentials(endpoint)
+            }
+        case .instance(let instance):
+            return try await trying(instance.attempts) { transport throws(CredentialsError) in
+                try await InstanceMetadataService(transport: transport).credentials(instance)
+            }
+        }
+    }
+
+    /// Asks until there is an answer, a final refusal, or `attempts` are used up; the pauses between grow.
+    private func trying(
+        _ attempts: Int = 3, _ ask: (CredentialsTransport) async throws(CredentialsError) -> Credentials
+    ) async throws(CredentialsError) -> Credentials {
+        let transport = CredentialsTransport(caFile: caFile, userAgent: userAgent)
+        var attempt = 1
+        while true {
+            do throws(CredentialsError) { return try await ask(transport) } catch {
+                guard error.isTransient, attempt < attempts else { throw error }
+            }
+            let pause = Double.random(in: 0.5...1) * 0.25 * Double(1 << attempt)
+            try? await Task.sleep(for: .seconds(pause))
+            attempt += 1
+        }
+    }
+
+    private static func now() -> Int64 { S3Store.wallClock() }
+}
