@@ -86,7 +86,7 @@ let package = Package(
             name: "LocalStateTests", dependencies: ["LocalState", "ObjectStore", "ObjectStoreTesting", "CSQLite"],
             swiftSettings: strict),
         .testTarget(
-            name: "CredentialsTests", dependencies: ["S3", "ObjectStoreTesting", logging], swiftSettings: strict),
+            name: "CredentialsTests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
             dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", system, logging],

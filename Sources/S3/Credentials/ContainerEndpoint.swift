@@ -50,7 +50,9 @@ struct ContainerEndpoint: Sendable, Equatable {
         }
         guard isPlain(url) else { return "a URL without blanks and fragment expected" }
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        guard !authority.isEmpty, !authority.contains("@") else { return "a URL with a host and without a user expected" }
+        guard !authority.isEmpty, !authority.contains("@") else {
+            return "a URL with a host and without a user expected"
+        }
         if isSecure { return nil }
         let host: Substring
         if authority.first == "[" {

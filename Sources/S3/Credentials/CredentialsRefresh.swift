@@ -67,11 +67,12 @@ struct CredentialsRefresh: Sendable {
     }
 
     /// The store has refused `refused`: what a request shall do then. Other credentials than those are used as they are; those that came
-    /// less than a second ago are not asked for again.
+    /// less than a second ago are not asked for again; a refresh that has failed just now is what is wrong.
     mutating func refused(_ refused: Credentials, now: Moment) -> Answer {
         guard let current, current == refused else { return ask(now: now) }
         if isRefreshing { return .wait(begins: false) }
-        if now < got + 1 || (lastError != nil && now < next) { return .use(current, refreshes: false) }
+        if let lastError, now < next { return .fail(lastError) }
+        if now < got + 1 { return .use(current, refreshes: false) }
         return begin()
     }
 

@@ -159,7 +159,8 @@ public struct CredentialsSearch: Sendable {
             environment: environment, profile: nil, version: metadata, isLastResort: true)
         guard let instance else { throw ConfigurationError(nothing + advice) }
         return Finding(
-            source: .instance(instance), origin: Self.instanceOrigin, lastWords: nothing + ", nor a role of an EC2 instance" + advice)
+            source: .instance(instance), origin: Self.instanceOrigin,
+            lastWords: nothing + ", nor a role of an EC2 instance" + advice)
     }
 
     private static let containerOrigin = "the container's credentials service"
@@ -170,7 +171,8 @@ public struct CredentialsSearch: Sendable {
         case .container:
             guard let endpoint = try ContainerEndpoint(environment: environment) else {
                 throw ConfigurationError(
-                    "the environment has neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI")
+                    "the environment has neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                )
             }
             return Finding(source: .container(endpoint), origin: Self.containerOrigin)
         case .instance(let role):

@@ -38,7 +38,8 @@ public struct InstanceMetadata: Sendable, Equatable {
         self.role = role
         self.isLastResort = isLastResort
         allowsV1 = version == .v1
-        let chosen = environment.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT") ?? profile?.text("ec2_metadata_service_endpoint")
+        let chosen =
+            environment.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT") ?? profile?.text("ec2_metadata_service_endpoint")
         if let chosen {
             do throws(EndpointURL.Malformed) {
                 endpoint = try EndpointURL(chosen).url

@@ -55,7 +55,8 @@ extension Profile {
     }
 
     /// With what the role is taken.
-    private func base(in surroundings: Surroundings, visited: [String]) throws(ConfigurationError) -> CredentialsSource {
+    private func base(in surroundings: Surroundings, visited: [String]) throws(ConfigurationError) -> CredentialsSource
+    {
         switch (text("source_profile"), text("credential_source")) {
         case (_?, _?):
             throw problem("credential_source", "either source_profile or credential_source, not both")

@@ -44,16 +44,14 @@ final class RenewingCredentials: Sendable {
     func sourceChanged() { state.withLock { $0.refresh.sourceChanged() } }
 
     private func answer(
-        _ first: (inout CredentialsRefresh) -> CredentialsRefresh.Answer
+        _ ask: (inout CredentialsRefresh) -> CredentialsRefresh.Answer
     ) async throws(CredentialsError) -> Credentials {
-        var (answer, task) = step(first)
         while true {
+            let (answer, task) = step(ask)
             switch answer {
             case .use(let credentials, _): return credentials
             case .fail(let error): throw error
-            case .wait:
-                await task?.value
-                (answer, task) = step { $0.ask(now: Self.now()) }
+            case .wait: await task?.value
             }
         }
     }

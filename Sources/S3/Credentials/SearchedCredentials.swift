@@ -118,7 +118,8 @@ public final class SearchedCredentials: CredentialsProvider {
             }
             let watched = finding.source?.watchedFiles ?? []
             let isSameSet = search.files + watched == files
-            let now = isSameSet ? seen : Array(seen.prefix(search.files.count)) + watched.map(ConfigurationFile.stamp(of:))
+            let now =
+                isSameSet ? seen : Array(seen.prefix(search.files.count)) + watched.map(ConfigurationFile.stamp(of:))
             state.withLock { state in
                 state.held = held
                 state.files = search.files + watched

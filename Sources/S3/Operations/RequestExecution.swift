@@ -13,7 +13,8 @@ extension S3Store {
         var location = false
         var clock = false
         var checksum = false
-        var credentials = false
+        /// Refusals that other credentials answered.
+        var credentials = 0
     }
 
     /// The longest listing: 1,000 keys of 1,024 bytes, encoded threefold, with room for the rest.
@@ -45,65 +46,86 @@ extension S3Store {
         while true {
             if Task.isCancelled { throw fail(cancelled(request)) }
             let now = ContinuousClock.now
-            let credentials = try await currentCredentials(request)
-            let place = location.withLock { $0 }
-            var wire = try wireRequest(
-                request, credentials: credentials, place: place,
-                timeout: attemptTime(request.pace, left: time.left(at: now)))
-            wire.connectTimeout = max(.milliseconds(1), time.leftToRetry(at: now))
-            let outcome = await engine.perform(wire)
-            count(request.operation, outcome)
-            time.attemptEnded(
-                began: now, now: .now, wasTaken: Self.wasTaken(request.pace, outcome), idle: idleTime(wire, outcome))
-            noteReachability(outcome)
             let failure: RetryPolicy.Failure
             var error: StoreError
-            switch outcome.result {
-            case .success(let response):
-                let document =
-                    response.status >= 300 || request.operation.mayFailInBody ? ErrorDocument(response.body) : nil
-                if response.status < 300, document == nil {
-                    do throws(XMLReader.Failure) { return try read(response) } catch let problem {
-                        error = StoreError(
-                            .badResponse, operation: request.operation.rawValue, key: request.key,
-                            status: response.status, message: problem.description,
-                            requestID: response.headers.value("x-amz-request-id"))
-                        failure = .malformed
-                        isAmbiguous = isAmbiguous || request.operation.isMutation
-                        break
+            attempt: do {
+                let credentials: Credentials?
+                switch await currentCredentials(request) {
+                case .success(let current): credentials = current
+                case .failure(let problem):
+                    // Their service may be back before the request's deadline is over.
+                    guard problem.isTransient else { throw fail(problem.error) }
+                    error = problem.error
+                    failure = .transport(.unreachable, wasReused: false)
+                    time.attemptEnded(began: now, now: .now, wasTaken: false, idle: .zero)
+                    break attempt
+                }
+                let place = location.withLock { $0 }
+                var wire = try wireRequest(
+                    request, credentials: credentials, place: place,
+                    timeout: attemptTime(request.pace, left: time.left(at: now)))
+                wire.connectTimeout = max(.milliseconds(1), time.leftToRetry(at: now))
+                let outcome = await engine.perform(wire)
+                count(request.operation, outcome)
+                time.attemptEnded(
+                    began: now, now: .now, wasTaken: Self.wasTaken(request.pace, outcome), idle: idleTime(wire, outcome)
+                )
+                noteReachability(outcome)
+                switch outcome.result {
+                case .success(let response):
+                    let document =
+                        response.status >= 300 || request.operation.mayFailInBody ? ErrorDocument(response.body) : nil
+                    if response.status < 300, document == nil {
+                        do throws(XMLReader.Failure) { return try read(response) } catch let problem {
+                            error = StoreError(
+                                .badResponse, operation: request.operation.rawValue, key: request.key,
+                                status: response.status, message: problem.description,
+                                requestID: response.headers.value("x-amz-request-id"))
+                            failure = .malformed
+                            isAmbiguous = isAmbiguous || request.operation.isMutation
+                            break
+                        }
                     }
+                    // An error in a 200 answer has the status that its code stands for.
+                    let status = response.status < 300 ? 500 : response.status
+                    error = ErrorMapping.error(
+                        request, status: response.status, headers: response.headers, body: response.body,
+                        document: document)
+                    if response.status < 300, error.kind == .badResponse { error.kind = .serverError }
+                    let code = document?.code ?? ""
+                    if request.operation.isMutation,
+                        outcome.timesSent > 1 || Self.leavesDoubt(status: status, code: code)
+                    {
+                        isAmbiguous = true
+                    }
+                    if correct(&corrections, request, response, document, credentials, place) {
+                        request = try make()
+                        continue
+                    }
+                    let reason = await askWhy(request, response, credentials, place, corrections)
+                    if case .region = reason {
+                        corrections.location = true
+                        continue
+                    }
+                    var refusal = code
+                    if case .credentials(let told) = reason { refusal = told }
+                    switch await renewal(after: refusal, of: credentials, corrections) {
+                    case .changed:
+                        corrections.credentials += 1
+                        continue
+                    case .later: failure = .transport(.unreachable, wasReused: false)
+                    case .none:
+                        failure = .refusal(
+                            status: response.status < 300 && RetryPolicy.isTransient(status: 0, code: code) == false
+                                ? 200 : status,
+                            code: code, retryAfter: retryAfter(response.headers))
+                    }
+                case .failure(let problem):
+                    error = ErrorMapping.error(request, problem)
+                    if request.operation.isMutation, outcome.timesSent > 0 { isAmbiguous = true }
+                    if request.receiver != nil, outcome.bytesReceived > 0 { history.progressed() }
+                    failure = .transport(problem.kind, wasReused: problem.wasReused)
                 }
-                // An error in a 200 answer has the status that its code stands for.
-                let status = response.status < 300 ? 500 : response.status
-                error = ErrorMapping.error(
-                    request, status: response.status, headers: response.headers, body: response.body,
-                    document: document)
-                if response.status < 300, error.kind == .badResponse { error.kind = .serverError }
-                let code = document?.code ?? ""
-                if request.operation.isMutation, outcome.timesSent > 1 || Self.leavesDoubt(status: status, code: code) {
-                    isAmbiguous = true
-                }
-                if correct(&corrections, request, response, document, credentials, place) {
-                    request = try make()
-                    continue
-                }
-                if !corrections.location, await learnRegion(request, response, credentials, place) {
-                    corrections.location = true
-                    continue
-                }
-                if !corrections.credentials, await credentialsChanged(code, since: credentials, request) {
-                    corrections.credentials = true
-                    continue
-                }
-                failure = .refusal(
-                    status: response.status < 300 && RetryPolicy.isTransient(status: 0, code: code) == false
-                        ? 200 : status,
-                    code: code, retryAfter: retryAfter(response.headers))
-            case .failure(let problem):
-                error = ErrorMapping.error(request, problem)
-                if request.operation.isMutation, outcome.timesSent > 0 { isAmbiguous = true }
-                if request.receiver != nil, outcome.bytesReceived > 0 { history.progressed() }
-                failure = .transport(problem.kind, wasReused: problem.wasReused)
             }
             error.isAmbiguous = isAmbiguous
             if error.kind == .cancelled || Task.isCancelled { throw fail(cancelled(request, isAmbiguous)) }
@@ -202,14 +224,23 @@ extension S3Store {
             isAmbiguous: isAmbiguous)
     }
 
-    private func currentCredentials(_ request: S3Request) async throws(StoreError) -> Credentials? {
-        do { return try await credentials.credentials() } catch is CancellationError {
-            throw fail(cancelled(request))
+    /// Why there is nothing to sign with.
+    private struct CredentialsProblem: Error {
+        var error: StoreError
+        var isTransient: Bool
+    }
+
+    private func currentCredentials(_ request: S3Request) async -> Result<Credentials?, CredentialsProblem> {
+        do { return .success(try await credentials.credentials()) } catch is CancellationError {
+            return .failure(CredentialsProblem(error: cancelled(request), isTransient: false))
         } catch {
-            throw fail(
-                StoreError(
-                    .accessDenied, operation: request.operation.rawValue, key: request.key,
-                    code: "CredentialsUnavailable", message: "\(error)"))
+            let isTransient = (error as? CredentialsError)?.isTransient ?? false
+            return .failure(
+                CredentialsProblem(
+                    error: StoreError(
+                        isTransient ? .unreachable : .accessDenied, operation: request.operation.rawValue,
+                        key: request.key, code: "CredentialsUnavailable", message: "\(error)"),
+                    isTransient: isTransient))
         }
     }
 
@@ -287,22 +318,38 @@ extension S3Store {
         }
     }
 
-    /// A HEAD's 301 or 400 has no body to say why: asks for the bucket's region by a GET.
-    private func learnRegion(
-        _ request: S3Request, _ response: HTTPResponse, _ credentials: Credentials?, _ place: Location
-    ) async -> Bool {
-        guard request.method == .head, response.status == 301 || response.status == 400, let engine else {
-            return false
-        }
+    /// What a refusal without a body turned out to mean.
+    private enum Reason {
+        /// The bucket is elsewhere; where, is noted.
+        case region
+        /// The credentials are no good any more; the store's code.
+        case credentials(String)
+    }
+
+    /// A HEAD's refusal has no body to say why: asks for the bucket's region by a GET, which is refused for the same reason. One
+    /// request, after a 301 or 400, and after a 403 where the credentials are temporary ones.
+    private func askWhy(
+        _ request: S3Request, _ response: HTTPResponse, _ credentials: Credentials?, _ place: Location,
+        _ corrections: Corrections
+    ) async -> Reason? {
+        guard request.method == .head, let engine else { return nil }
+        let mayBeElsewhere = !corrections.location && (response.status == 301 || response.status == 400)
+        let mayBeExpired =
+            corrections.credentials < 3 && credentials?.sessionToken != nil
+            && (response.status == 400 || response.status == 403)
+        guard mayBeElsewhere || mayBeExpired else { return nil }
         var question = S3Request(.getBucketLocation, .get)
         question.query = [("location", nil)]
         guard
             let wire = try? wireRequest(
                 question, credentials: credentials, place: place, timeout: configuration.attemptTimeout)
-        else { return false }
+        else { return nil }
         let outcome = await engine.perform(wire)
         count(.getBucketLocation, outcome)
-        guard case .success(let answer) = outcome.result else { return false }
+        guard case .success(let answer) = outcome.result else { return nil }
+        let document = answer.status < 300 ? nil : ErrorDocument(answer.body)
+        if let code = document?.code, Self.refusesCredentials(code) { return .credentials(code) }
+        guard mayBeElsewhere else { return nil }
         var next: Location?
         if answer.status < 300 {
             let fields = try? FlatDocument.read(answer.body, root: "LocationConstraint")
@@ -313,19 +360,43 @@ extension S3Store {
             }
         } else {
             next = RegionRedirect.next(
-                after: place, status: answer.status, headers: answer.headers, document: ErrorDocument(answer.body),
+                after: place, status: answer.status, headers: answer.headers, document: document,
                 style: configuration.addressing, bucket: configuration.bucket)
         }
-        guard let next else { return false }
+        guard let next else { return nil }
         location.withLock { $0 = next }
-        return true
+        return .region
     }
 
-    /// Whether the provider has other credentials by now than those that were refused.
-    private func credentialsChanged(_ code: String, since old: Credentials?, _ request: S3Request) async -> Bool {
-        guard code == "ExpiredToken" || code == "InvalidToken" || code == "TokenRefreshRequired" else { return false }
-        guard let new = try? await credentials.credentials() else { return false }
-        return new != old
+    /// Codes of stores that mean: these credentials are no good any more.
+    private static func refusesCredentials(_ code: String) -> Bool {
+        switch code {
+        case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired",
+            "InvalidAccessKeyId":
+            true
+        default: false
+        }
+    }
+
+    /// What becomes of credentials that the store has refused.
+    private enum Renewal {
+        /// There are others.
+        case changed
+        /// There may be others, once their service is back.
+        case later
+        /// Nothing: there are no others, or it was not they that were refused.
+        case none
+    }
+
+    /// Asks the provider for others than those that were refused; it renews them where it can. At most three times a request.
+    private func renewal(after code: String, of old: Credentials?, _ corrections: Corrections) async -> Renewal {
+        guard let old, corrections.credentials < 3, Self.refusesCredentials(code) else { return .none }
+        do {
+            let new = try await credentials.credentials(insteadOf: old)
+            return new == nil || new == old ? .none : .changed
+        } catch {
+            return (error as? CredentialsError)?.isTransient ?? false ? .later : .none
+        }
     }
 
     // MARK: To the wire

@@ -31,7 +31,12 @@ extension MountCommand {
         let store = S3Store(configuration: plan.storeConfiguration, credentials: plan.credentials, logger: logger)
         defer { store.shutdown() }
         switch await EarlySignals.race({ () async -> Result<Void, CommandError> in
-            do throws(CommandError) { return .success(try await check(store, plan)) } catch { return .failure(error) }
+            do throws(CommandError) {
+                do throws(CredentialsError) { try await plan.credentials.prepare() } catch {
+                    throw CommandError(error.isTransient ? .unreachable : .configuration, error.description)
+                }
+                return .success(try await check(store, plan))
+            } catch { return .failure(error) }
         }) {
         case nil: throw CommandError(.failure, "interrupted before \(plan.request.source) was mounted")
         case .failure(let error): throw error

@@ -25,12 +25,22 @@ struct MountPlan: Sendable {
         search.paths.credentials = search.paths.credentials.map { AbsolutePath.of($0, in: directory) }
         search.paths.config = search.paths.config.map { AbsolutePath.of($0, in: directory) }
         search.paths.named = search.paths.named.map { AbsolutePath.of($0, in: directory) }
+        for name in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
+            if let path = environment[name], !path.isEmpty {
+                search.environment[name] = AbsolutePath.of(path, in: directory)
+            }
+        }
         do throws(ConfigurationError) {
             let profile = try search.loadProfile()
             target = try EndpointResolution(
                 bucket: request.source.bucket, choices: Self.choices(options), environment: environment,
                 profile: profile)
-            credentials = try SearchedCredentials(search, logger: logger)
+            search.service = options.fine.credentialsService
+            search.metadata = options.instanceMetadata
+            if target.endpoint.isAWS { search.region = target.region }
+            credentials = try SearchedCredentials(
+                search, caFile: target.caBundle.map { AbsolutePath.of($0, in: directory) },
+                userAgent: options.fine.userAgent ?? "pail/\(PailCommand.version)", logger: logger)
         } catch {
             throw CommandError(.configuration, error.description)
         }

@@ -4,6 +4,10 @@ import S3
 ///
 /// The defaults are Pail's own.
 struct FineSettings: Sendable, Equatable {
+    // Credentials.
+    /// The one service to ask for keys; nil for the usual places.
+    var credentialsService: CredentialsSearch.Service?
+
     // New objects.
     /// The canned ACL: `bucket-owner-full-control`; nil for the store's own.
     var acl: String?

@@ -98,6 +98,10 @@ enum MountOptionTable {
             "A file in s3fs's format, with KEY:SECRET or BUCKET:KEY:SECRET a line, mode 0600; no other place is looked at."
         ),
         .flag("anonymous", \.isAnonymous, "Do not sign requests: for public buckets."),
+        .choice(
+            "instance-metadata", \.instanceMetadata,
+            "How EC2's metadata service may be asked for a role's keys where no other place has any: with a token (v2), without "
+                + "one too (v1), or not at all."),
     ]
 
     private static let transfers: [OptionSpec] = [

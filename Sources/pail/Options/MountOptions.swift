@@ -54,6 +54,7 @@ struct MountOptions: Sendable, Equatable {
     var profile: String?
     var passwdFile: String?
     var isAnonymous = false
+    var instanceMetadata = InstanceMetadata.Version.v2
 
     // Transfers.
     var maxConnections: Int64 = 128

@@ -45,12 +45,19 @@ enum S3FSOptionTable {
         ) { settings, text throws(OptionSpec.Rejection) in
             settings.options.isAnonymous = try S3FSValue.isOn(text)
         },
-        .idle(
-            "iam_role", value: .optional("auto|NAME"),
-            because: "Pail does not ask EC2's metadata service; keys are looked for in the other places"),
-        .idle(
-            "ecs", because: "Pail does not ask ECS's credentials service; keys are looked for in the other places"),
-        .idle("imdsv1only", because: "Pail does not ask EC2's metadata service"),
+        S3FSOption(
+            "iam_role", value: .optional("auto|NAME"), .honoured,
+            "The role of the EC2 instance, or that of this name, from EC2's metadata service (version 2); no other place is looked "
+                + "at. Without the option that service is asked last."
+        ) { settings, text in
+            settings.options.fine.credentialsService = .instance(role: text == "auto" ? nil : text)
+        },
+        S3FSOption(
+            "ecs", .honoured, "From the credentials service of the ECS task or EKS pod; no other place is looked at."
+        ) { settings, _ in settings.options.fine.credentialsService = .container },
+        S3FSOption(
+            "imdsv1only", .mapped(to: "--instance-metadata"), "`v1`: without a token where the service gives none."
+        ) { settings, _ in settings.options.instanceMetadata = .v1 },
         .idle(
             "ibm_iam_auth", because: "Pail does not ask IBM's IAM service; keys are looked for in the other places"),
         .idle("ibm_iam_endpoint", value: .required("URL"), because: "Pail does not ask IBM's IAM service"),

@@ -89,18 +89,24 @@ enum CredentialProcess {
             return .failure(CredentialsError("\(name) cannot be run: \(String(cString: strerror(failure)))"))
         }
         let output = read(ends[0])
+        // Its end comes right after that of its output, or it has closed that by itself and goes on.
+        var status: Int32 = 0
+        var hasEnded = false
+        for _ in 0..<(output == nil ? 1 : 200) where !hasEnded {
+            hasEnded = waitpid(child, &status, WNOHANG) == child
+            if !hasEnded { usleep(10_000) }
+        }
         // What it has started goes with it.
         kill(-child, SIGKILL)
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        if !hasEnded { while waitpid(child, &status, 0) < 0, errno == EINTR {} }
         guard let output else {
-            return .failure(CredentialsError("\(name) was not done within \(patience) s, or said too much", isTransient: true))
-        }
-        // Killed by the line above after it closed its output: it has said all.
-        guard status == 0 || (status & 0x7F == SIGKILL && !output.isEmpty) else {
-            let exit = status >> 8 & 0xFF
             return .failure(
-                CredentialsError("\(name) ended with status \(exit); run it by hand to see why", isTransient: true))
+                CredentialsError("\(name) was not done within \(patience) s, or said too much", isTransient: true))
+        }
+        guard !hasEnded || status == 0 else {
+            let how = status & 0x7F == 0 ? "status \(status >> 8 & 0xFF)" : "signal \(status & 0x7F)"
+            return .failure(
+                CredentialsError("\(name) ended with \(how); run it by hand to see why", isTransient: true))
         }
         return .success(output)
     }

@@ -15,7 +15,8 @@ struct SecurityTokenService {
         let body = Self.encode(form)
         let scope = SignatureV4.Scope(timestamp: DateFormats.basic(now), region: role.region, service: "sts")
         var fields: [SignatureV4.Field] = [
-            ("content-type", Self.contentType), ("host", Self.authority(role.endpoint)), ("x-amz-date", scope.timestamp),
+            ("content-type", Self.contentType), ("host", Self.authority(role.endpoint)),
+            ("x-amz-date", scope.timestamp),
         ]
         if let token = base.sessionToken { fields.append(("x-amz-security-token", token)) }
         let signature = SignatureV4.sign(
@@ -53,7 +54,8 @@ struct SecurityTokenService {
         do throws(XMLReader.Failure) { values = try FlatDocument.read(response.body, root: root) } catch {
             throw CredentialsError("\(what): \(error)")
         }
-        guard let key = values["AccessKeyId"], let secret = values["SecretAccessKey"], let token = values["SessionToken"],
+        guard let key = values["AccessKeyId"], let secret = values["SecretAccessKey"],
+            let token = values["SessionToken"],
             let end = values["Expiration"].flatMap(DateFormats.parseISO8601)
         else { throw CredentialsError("\(what): the answer has no credentials with a token and an end") }
         return Credentials(accessKeyID: key, secretAccessKey: secret, sessionToken: token, expiration: end)
@@ -79,7 +81,8 @@ struct SecurityTokenService {
         if let message = document?.message, !message.isEmpty { text += ": \(message.prefix(300))" }
         return CredentialsError(
             text,
-            isTransient: RetryPolicy.isTransient(status: response.status, code: code) || code == "IDPCommunicationError")
+            isTransient: RetryPolicy.isTransient(status: response.status, code: code) || code == "IDPCommunicationError"
+        )
     }
 }
 
