@@ -42,6 +42,8 @@ let package = Package(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CChecksum"),
 
@@ -63,6 +65,8 @@ let package = Package(
         .target(
             name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
+        // For engines and monitors that ask a process something.
+        .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", system, logging], swiftSettings: strict),
         // The consistency check of a bucket: one file for each check.
         .target(
             name: "Check", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", system, logging],
@@ -91,6 +95,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", system, logging],
             swiftSettings: strict),
+        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", system, logging], swiftSettings: strict),
         .testTarget(
             name: "FileSystemTests", dependencies: ["FileSystem", "ObjectStoreTesting", system],
             swiftSettings: strict),
