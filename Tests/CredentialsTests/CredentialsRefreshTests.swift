@@ -110,7 +110,11 @@ import Testing
         let next = Self.keys("B", until: 7200)
         refresh.succeeded(next, now: 101, chance: 0)
         #expect(refresh.refused(hour, now: 101.1) == .use(next, refreshes: false), "others are there by now")
-        #expect(refresh.refused(next, now: 101.2) == .use(next, refreshes: false), "not twice within a second")
+        for _ in 0..<4 {
+            #expect(refresh.refused(next, now: 101.2) == .wait(begins: true))
+            refresh.succeeded(next, now: 101.2, chance: 0)
+        }
+        #expect(refresh.refused(next, now: 101.3) == .use(next, refreshes: false), "not without end")
         #expect(refresh.refused(next, now: 110) == .wait(begins: true))
         refresh.failed(error, now: 110)
         #expect(refresh.refused(next, now: 110.1) == .fail(error), "refused, and no others to be had")

@@ -35,7 +35,8 @@ struct CredentialsRefresh: Sendable {
     private var end = Moment.infinity
     private var advisory = Moment.infinity
     private var mandatory = Moment.infinity
-    private var got = -Moment.infinity
+    private var forced = CredentialsRefresh.mostForced
+    private var lastForced: Moment = 0
     private var next = -Moment.infinity
     private var failures = 0
     private var lastError: CredentialsError?
@@ -66,15 +67,23 @@ struct CredentialsRefresh: Sendable {
         return begin()
     }
 
-    /// The store has refused `refused`: what a request shall do then. Other credentials than those are used as they are; those that came
-    /// less than a second ago are not asked for again; a refresh that has failed just now is what is wrong.
+    /// The store has refused `refused`: what a request shall do then. Other credentials than those are used as they are. A refresh that
+    /// has failed just now is what is wrong; beyond five in a row, one each five seconds is begun.
     mutating func refused(_ refused: Credentials, now: Moment) -> Answer {
         guard let current, current == refused else { return ask(now: now) }
         if isRefreshing { return .wait(begins: false) }
         if let lastError, now < next { return .fail(lastError) }
-        if now < got + 1 { return .use(current, refreshes: false) }
+        // A store that refuses whatever comes must not make a refresh of every request.
+        forced = min(Self.mostForced, forced + max(0, now - lastForced) / Self.forcedPause)
+        lastForced = now
+        guard forced >= 1 else { return .use(current, refreshes: false) }
+        forced -= 1
         return begin()
     }
+
+    /// So many refreshes in a row for the store's refusals, then one each so many seconds.
+    private static let mostForced = 5.0
+    private static let forcedPause = 5.0
 
     private mutating func begin() -> Answer {
         isRefreshing = true
@@ -88,7 +97,6 @@ struct CredentialsRefresh: Sendable {
         failures = 0
         lastError = nil
         current = credentials
-        got = now
         guard let expiration = credentials.expiration else {
             (end, advisory, mandatory, next) = (.infinity, .infinity, .infinity, -.infinity)
             return
