@@ -107,6 +107,10 @@ public struct S3Configuration: Sendable {
     public var serverSideEncryption: String?
     /// `x-amz-server-side-encryption-aws-kms-key-id` for new objects.
     public var kmsKeyID: String?
+    /// Keys of one's own that objects are encrypted by (SSE-C). The store must be reached by https: they go over the wire.
+    public var customerKeys: [CustomerKey] = []
+    /// Whether new objects are encrypted by the first of them; else they are for reading what is there.
+    public var encryptsByCustomerKey = false
     /// Headers added to every request, and signed with it.
     public var extraHeaders: [(name: String, value: String)] = []
 

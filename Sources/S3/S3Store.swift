@@ -30,6 +30,7 @@ public final class S3Store: ObjectStore {
     let clockOffset = Atomic<Int64>(0)
     let checksumsRefused = Atomic<Bool>(false)
     let accessControl = ObjectAccessControl()
+    let customerKeys: CustomerKeyEncryption
     let counters = Mutex(RequestStatistics())
     let retryPolicy: RetryPolicy
     let reachability = Mutex(Reachability())
@@ -40,6 +41,8 @@ public final class S3Store: ObjectStore {
     /// A malformed endpoint is told by the first request (`invalidRequest`).
     public init(configuration: S3Configuration, credentials: any CredentialsProvider, logger: Logger) {
         self.configuration = configuration
+        customerKeys = CustomerKeyEncryption(
+            keys: configuration.customerKeys, encryptsNew: configuration.encryptsByCustomerKey)
         self.credentials = credentials
         self.logger = logger
         retryPolicy = RetryPolicy(

@@ -24,7 +24,7 @@ class KeyedMount(harness.Mount):
         super().__init__(run, server, bucket, options, **named)
 
     def _environment(self):
-        return self.run.environment(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, **self.changes)
+        return self.run.environment(**{"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, **self.changes})
 
 
 class Setting:

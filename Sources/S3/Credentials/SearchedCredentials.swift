@@ -31,13 +31,15 @@ public final class SearchedCredentials: CredentialsProvider {
     /// Searches once, so that a mount can say at once what is wrong. Nobody is asked: see ``prepare()``.
     /// - Parameters:
     ///   - caFile: certificates to trust when AWS's services are asked; nil for the system's.
+    ///   - proxy: how AWS's services are reached: its proxy counts, nothing else of it.
     ///   - userAgent: `User-Agent` there.
     public init(
-        _ search: CredentialsSearch, caFile: String? = nil, userAgent: String = "pail", logger: Logger
+        _ search: CredentialsSearch, caFile: String? = nil, proxy: TransportOptions = TransportOptions(),
+        userAgent: String = "pail", logger: Logger
     ) throws(ConfigurationError) {
         self.search = search
         self.logger = logger
-        let fetcher = CredentialsFetcher(caFile: caFile, userAgent: userAgent)
+        let fetcher = CredentialsFetcher(caFile: caFile, proxy: proxy, userAgent: userAgent)
         self.fetcher = fetcher
         // Before the search: a change during it is then seen at the next look.
         let before = search.files.map(ConfigurationFile.stamp(of:))

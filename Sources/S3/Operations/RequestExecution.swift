@@ -15,6 +15,8 @@ extension S3Store {
         var checksum = false
         /// Refusals that other credentials answered.
         var credentials = 0
+        /// Keys of one's own that were tried (SSE-C).
+        var customerKeys = 1
     }
 
     /// The longest listing: 1,000 keys of 1,024 bytes, encoded threefold, with room for the rest.
@@ -43,6 +45,7 @@ extension S3Store {
         var corrections = Corrections()
         var random = SystemRandomNumberGenerator()
         var isAmbiguous = false
+        var keyPlace = customerKeys.likeliest(for: request)
         while true {
             if Task.isCancelled { throw fail(cancelled(request)) }
             let now = ContinuousClock.now
@@ -62,7 +65,7 @@ extension S3Store {
                 }
                 let place = location.withLock { $0 }
                 var wire = try wireRequest(
-                    request, credentials: credentials, place: place,
+                    customerKeys.applied(to: request, at: keyPlace), credentials: credentials, place: place,
                     timeout: attemptTime(request.pace, left: time.left(at: now)))
                 wire.connectTimeout = max(.milliseconds(1), time.leftToRetry(at: now))
                 let outcome = await engine.perform(wire)
@@ -76,7 +79,11 @@ extension S3Store {
                     let document =
                         response.status >= 300 || request.operation.mayFailInBody ? ErrorDocument(response.body) : nil
                     if response.status < 300, document == nil {
-                        do throws(XMLReader.Failure) { return try read(response) } catch let problem {
+                        do throws(XMLReader.Failure) {
+                            let value = try read(response)
+                            customerKeys.succeeded(request, at: keyPlace)
+                            return value
+                        } catch let problem {
                             error = StoreError(
                                 .badResponse, operation: request.operation.rawValue, key: request.key,
                                 status: response.status, message: problem.description,
@@ -99,6 +106,14 @@ extension S3Store {
                         isAmbiguous = true
                     }
                     if correct(&corrections, request, response, document, credentials, place) {
+                        request = try make()
+                        continue
+                    }
+                    if let next = customerKeys.next(
+                        after: keyPlace, tried: corrections.customerKeys, request, status: response.status, code: code)
+                    {
+                        corrections.customerKeys += 1
+                        keyPlace = next
                         request = try make()
                         continue
                     }

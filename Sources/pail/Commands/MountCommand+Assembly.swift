@@ -170,7 +170,9 @@ extension MountPlan {
         result.objectACLs = options.objectACLs == .keep ? .keep : .ignore
         result.serverSideEncryption = fine.serverSideEncryption
         result.kmsKeyID = fine.kmsKeyID
-        result.transport = fine.transport
+        result.customerKeys = customerKeys
+        result.encryptsByCustomerKey = fine.encryptsByCustomerKey
+        result.transport = transport
         if let limit = fine.stallLimit {
             result.stallLimit = limit
             result.attemptTimeout = max(result.attemptTimeout, limit)

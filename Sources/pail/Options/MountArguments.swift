@@ -180,6 +180,7 @@ struct MountRequest: Sendable, Equatable {
         copy.options.fine.proxyCredentialsFile = options.fine.proxyCredentialsFile.map {
             AbsolutePath.of($0, in: directory)
         }
+        copy.options.fine.customerKeyFile = options.fine.customerKeyFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.reportFile = options.fine.reportFile.map { AbsolutePath.of($0, in: directory) }
         if var certificate = options.fine.transport.clientCertificate {
             certificate.file = AbsolutePath.of(certificate.file, in: directory)

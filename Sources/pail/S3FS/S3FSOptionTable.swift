@@ -271,12 +271,8 @@ enum S3FSOptionTable {
         ) { settings, text throws(OptionSpec.Rejection) in settings.mountPointMask = try S3FSValue.permissions(text) },
         S3FSOption("default_acl", value: .required("ACL"), .honoured, "A canned ACL for all that is stored.") {
             settings, text throws(OptionSpec.Rejection) in
-            let known = [
-                "private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read",
-                "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write",
-            ]
-            guard let text, known.contains(text) else {
-                throw OptionSpec.Rejection(reason: "\(known.joined(separator: ", ")) expected")
+            guard let text, CannedACL.known.contains(text) else {
+                throw OptionSpec.Rejection(reason: "\(CannedACL.known.joined(separator: ", ")) expected")
             }
             settings.options.fine.acl = text == "private" ? nil : text
         },
@@ -302,14 +298,15 @@ enum S3FSOptionTable {
     private static let storage: [S3FSOption] = [
         S3FSOption(
             "use_sse", value: .optional("1|kmsid[:ID]|custom[:FILE]"), .honoured,
-            "SSE-S3 and SSE-KMS (`AWSSSEKMSID` tells the key too). SSE-C, with keys of one's own, is refused: data must not be "
-                + "stored otherwise than asked for."
+            "SSE-S3, SSE-KMS (`AWSSSEKMSID` tells the key too), and SSE-C with the first key of FILE, of `load_sse_c` or of "
+                + "`AWSSSECKEYS`; over https only."
         ) { settings, text throws(OptionSpec.Rejection) in
             try ServerSideEncryptionText.apply(text, to: &settings.options.fine)
         },
         S3FSOption(
-            "load_sse_c", value: .required("FILE"),
-            .refused(because: "Pail does not encrypt by keys of one's own (SSE-C)")),
+            "load_sse_c", value: .required("FILE"), .mapped(to: "--sse-c-key-file"),
+            "Keys to read what was stored by SSE-C; one in base64 a line, for the owner alone to read."
+        ) { settings, text in settings.options.fine.customerKeyFile = text },
         S3FSOption("use_rrs", value: .optional("0|1"), .mapped(to: "--storage-class"), "`REDUCED_REDUNDANCY`.") {
             settings, text throws(OptionSpec.Rejection) in
             settings.options.storageClass = try S3FSValue.isOn(text) ? "REDUCED_REDUNDANCY" : nil

@@ -5,6 +5,8 @@ internal import ObjectStore
 struct CredentialsFetcher: Sendable {
     /// Certificates to trust; nil for the system's.
     var caFile: String?
+    /// How connections to services outside of this machine are made.
+    var proxy: TransportOptions
     /// `User-Agent`
     var userAgent: String
 
@@ -46,7 +48,7 @@ struct CredentialsFetcher: Sendable {
     private func trying(
         _ attempts: Int = 3, _ ask: (CredentialsTransport) async throws(CredentialsError) -> Credentials
     ) async throws(CredentialsError) -> Credentials {
-        let transport = CredentialsTransport(caFile: caFile, userAgent: userAgent)
+        let transport = CredentialsTransport(caFile: caFile, proxy: proxy, userAgent: userAgent)
         var attempt = 1
         while true {
             do throws(CredentialsError) { return try await ask(transport) } catch {

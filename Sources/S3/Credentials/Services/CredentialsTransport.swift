@@ -6,12 +6,16 @@ internal import ObjectStore
 /// an hour, and nothing is kept for it meanwhile.
 final class CredentialsTransport {
     private let caFile: String?
+    private let proxy: TransportOptions
     private let userAgent: String
     private var open: [Bool: HTTPEngine] = [:]
 
-    /// - Parameter caFile: certificates to trust; nil for the system's.
-    init(caFile: String?, userAgent: String) {
+    /// - Parameters:
+    ///   - caFile: certificates to trust; nil for the system's.
+    ///   - proxy: how connections to services outside of this machine are made.
+    init(caFile: String?, proxy: TransportOptions, userAgent: String) {
         self.caFile = caFile
+        self.proxy = proxy
         self.userAgent = userAgent
     }
 
@@ -59,7 +63,12 @@ final class CredentialsTransport {
         options.caFile = caFile
         options.userAgent = userAgent
         // Libcurl: an empty text is no proxy, whatever the environment says.
-        if isLocal { options.transport.proxy = "" }
+        if isLocal {
+            options.transport.proxy = ""
+        } else {
+            options.transport.proxy = proxy.proxy
+            options.transport.proxyCredentials = proxy.proxyCredentials
+        }
         do throws(HTTPFailure) {
             let engine = try HTTPEngine(options: options)
             open[isLocal] = engine
