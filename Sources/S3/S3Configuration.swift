@@ -114,6 +114,9 @@ public struct S3Configuration: Sendable {
     /// Headers added to every request, and signed with it.
     public var extraHeaders: [(name: String, value: String)] = []
 
+    /// Told of each attempt after its end, on the request's own task: it must not wait for long. Nil for nobody.
+    public var onRequest: (@Sendable (RequestRecord) -> Void)?
+
     /// A bucket at an endpoint, all else at its default.
     public init(endpoint: String, region: String, bucket: String, addressing: AddressingStyle) {
         self.endpoint = endpoint

@@ -1,4 +1,6 @@
 public import Logging
+internal import Metrics
+public import ObjectStore
 internal import Synchronization
 
 /// The credentials that a ``CredentialsSearch`` finds, found again when the files they come from change, and renewed ahead of
@@ -27,6 +29,8 @@ public final class SearchedCredentials: CredentialsProvider {
     private let fetcher: CredentialsFetcher
     private let logger: Logger
     private let state: Mutex<State>
+    /// How often they were renewed, and how often that failed.
+    private let renewals: CounterTable
 
     /// Searches once, so that a mount can say at once what is wrong. Nobody is asked: see ``prepare()``.
     /// - Parameters:
@@ -41,27 +45,40 @@ public final class SearchedCredentials: CredentialsProvider {
         self.logger = logger
         let fetcher = CredentialsFetcher(caFile: caFile, proxy: proxy, userAgent: userAgent)
         self.fetcher = fetcher
+        let renewals = CounterTable(2)
+        self.renewals = renewals
         // Before the search: a change during it is then seen at the next look.
         let before = search.files.map(ConfigurationFile.stamp(of:))
         let finding = try search.find()
         let watched = finding.source?.watchedFiles ?? []
         state = Mutex(
             State(
-                held: Held(finding: finding, renewing: Self.renewing(finding, fetcher, logger)),
+                held: Held(finding: finding, renewing: Self.renewing(finding, fetcher, renewals, logger)),
                 files: search.files + watched, stamps: before + watched.map(ConfigurationFile.stamp(of:)),
                 gate: ReloadGate(interval: .seconds(1), now: .now)))
         logger.debug("credentials found", metadata: ["origin": "\(finding.origin)"])
     }
 
     private static func renewing(
-        _ finding: CredentialsSearch.Finding, _ fetcher: CredentialsFetcher, _ logger: Logger
+        _ finding: CredentialsSearch.Finding, _ fetcher: CredentialsFetcher, _ renewals: CounterTable, _ logger: Logger
     ) -> RenewingCredentials? {
         guard let source = finding.source, source.keys == nil else { return nil }
-        return RenewingCredentials(origin: finding.origin, logger: logger) { await fetcher.fetch(source) }
+        return RenewingCredentials(origin: finding.origin, logger: logger) {
+            let result = await fetcher.fetch(source)
+            if case .success = result { renewals.add(at: 0) } else { renewals.add(at: 1) }
+            return result
+        }
     }
 
     /// Where the keys come from: `profile "work"`.
     public var origin: String { state.withLock { $0.held.finding.origin } }
+
+    /// How often keys were renewed, and when those in use end.
+    public var status: CredentialsStatus {
+        let renewing = state.withLock { $0.held.renewing }
+        return CredentialsStatus(
+            renewals: renewals[0], failures: renewals[1], expiration: renewing?.known?.expiration)
+    }
 
     /// Gets the first credentials, so that a mount can say what is wrong before it is there. Requests: those of one refresh, none
     /// where the keys are there already.
@@ -115,7 +132,7 @@ public final class SearchedCredentials: CredentialsProvider {
             if finding.source == known.finding.source {
                 known.renewing?.sourceChanged()
             } else {
-                held.renewing = Self.renewing(finding, fetcher, logger)
+                held.renewing = Self.renewing(finding, fetcher, renewals, logger)
                 logger.notice("credentials changed", metadata: ["origin": "\(finding.origin)"])
             }
             let watched = finding.source?.watchedFiles ?? []
@@ -143,5 +160,22 @@ public final class SearchedCredentials: CredentialsProvider {
             }
             return known
         }
+    }
+}
+
+/// How credentials are renewed, for the metrics.
+public struct CredentialsStatus: Sendable, Equatable {
+    /// How often keys were asked for and came.
+    public var renewals: UInt64
+    /// How often they were asked for in vain.
+    public var failures: UInt64
+    /// When those in use end; nil where they do not, or there are none yet.
+    public var expiration: Timestamp?
+
+    /// A status of the given parts.
+    public init(renewals: UInt64 = 0, failures: UInt64 = 0, expiration: Timestamp? = nil) {
+        self.renewals = renewals
+        self.failures = failures
+        self.expiration = expiration
     }
 }

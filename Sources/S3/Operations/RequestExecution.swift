@@ -1,4 +1,5 @@
 internal import Logging
+internal import Metrics
 internal import ObjectStore
 import Synchronization
 
@@ -45,6 +46,7 @@ extension S3Store {
         var corrections = Corrections()
         var random = SystemRandomNumberGenerator()
         var isAmbiguous = false
+        var attempts = 0
         var keyPlace = customerKeys.likeliest(for: request)
         while true {
             if Task.isCancelled { throw fail(cancelled(request)) }
@@ -68,8 +70,8 @@ extension S3Store {
                     customerKeys.applied(to: request, at: keyPlace), credentials: credentials, place: place,
                     timeout: attemptTime(request.pace, left: time.left(at: now)))
                 wire.connectTimeout = max(.milliseconds(1), time.leftToRetry(at: now))
-                let outcome = await engine.perform(wire)
-                count(request.operation, outcome)
+                attempts += 1
+                let outcome = await send(wire, request, attempt: attempts, on: engine)
                 time.attemptEnded(
                     began: now, now: .now, wasTaken: Self.wasTaken(request.pace, outcome), idle: idleTime(wire, outcome)
                 )
@@ -150,14 +152,14 @@ extension S3Store {
                     throw fail(error)
                 }
                 // As if begun anew, but for the doubt whether it has taken effect.
-                counters.withLock { $0.retries += 1 }
+                metrics.retried()
                 logger.debug("waiting for the store: \(error)")
                 do { try await Task.sleep(for: Self.outagePause) } catch { throw fail(cancelled(request, isAmbiguous)) }
                 time = requestTime(request.pace)
                 history = RetryPolicy.History()
                 request = try make()
             case .retry(let delay):
-                counters.withLock { $0.retries += 1 }
+                metrics.retried()
                 logger.debug("trying again in \(delay.milliseconds) ms: \(error)")
                 if delay > .zero {
                     do { try await Task.sleep(for: delay) } catch { throw fail(cancelled(request, isAmbiguous)) }
@@ -260,16 +262,30 @@ extension S3Store {
     }
 
     private func fail(_ error: StoreError) -> StoreError {
-        counters.withLock { $0.failures += 1 }
+        metrics.failed()
         return error
     }
 
-    private func count(_ operation: S3Operation, _ outcome: HTTPOutcome) {
-        counters.withLock { counters in
-            counters.requests[operation.rawValue, default: 0] += max(1, outcome.timesSent)
-            counters.bytesReceived += outcome.bytesReceived
-            counters.bytesSent += outcome.bytesSent
+    /// Sends an attempt, counts it and tells whoever keeps a record of it.
+    private func send(_ wire: HTTPRequest, _ request: S3Request, attempt: Int, on engine: HTTPEngine) async
+        -> HTTPOutcome
+    {
+        metrics.began()
+        let start = MonotonicTime.nanoseconds
+        let outcome = await engine.perform(wire)
+        let time = MonotonicTime.nanoseconds - start
+        metrics.ended(request.operation, outcome, nanoseconds: time)
+        guard let tell = configuration.onRequest else { return outcome }
+        var record = RequestRecord(
+            operation: request.operation.rawValue, method: request.method.rawValue, key: request.key,
+            status: outcome.status == 0 ? nil : outcome.status, bytesReceived: outcome.bytesReceived,
+            bytesSent: outcome.bytesSent, nanoseconds: time, attempt: attempt)
+        switch outcome.result {
+        case .success(let response): record.requestID = response.headers.value("x-amz-request-id")
+        case .failure(let problem): record.failure = RequestMetrics.reason(problem.kind)
         }
+        tell(record)
+        return outcome
     }
 
     /// `Retry-After` in seconds; a date is not used by any store seen.
@@ -359,8 +375,7 @@ extension S3Store {
             let wire = try? wireRequest(
                 question, credentials: credentials, place: place, timeout: configuration.attemptTimeout)
         else { return nil }
-        let outcome = await engine.perform(wire)
-        count(.getBucketLocation, outcome)
+        let outcome = await send(wire, question, attempt: 1, on: engine)
         guard case .success(let answer) = outcome.result else { return nil }
         let document = answer.status < 300 ? nil : ErrorDocument(answer.body)
         if let code = document?.code, Self.refusesCredentials(code) { return .credentials(code) }

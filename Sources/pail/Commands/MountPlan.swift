@@ -14,6 +14,8 @@ struct MountPlan: Sendable {
     var transport: TransportOptions
     /// Keys of one's own that objects are encrypted by (SSE-C).
     var customerKeys: [CustomerKey]
+    /// Told of each request to the store.
+    var onRequest: (@Sendable (RequestRecord) -> Void)?
     /// Where all lies that the mount keeps on this machine; not made yet.
     var stateDirectory: String
 

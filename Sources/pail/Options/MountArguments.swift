@@ -175,6 +175,8 @@ struct MountRequest: Sendable, Equatable {
         copy.options.caBundle = options.caBundle.map { AbsolutePath.of($0, in: directory) }
         copy.options.passwdFile = options.passwdFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.stateDirectory = options.stateDirectory.map { AbsolutePath.of($0, in: directory) }
+        copy.options.metricsFile = options.metricsFile.map { AbsolutePath.of($0, in: directory) }
+        copy.options.requestLog = options.requestLog.map { AbsolutePath.of($0, in: directory) }
         copy.options.logFile = options.logFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.contentTypesFile = options.fine.contentTypesFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.proxyCredentialsFile = options.fine.proxyCredentialsFile.map {

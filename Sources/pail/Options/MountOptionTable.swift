@@ -235,6 +235,17 @@ enum MountOptionTable {
             "log-file", "FILE", \.logFile, standard: "standard error, in the background syslog",
             "Append the log to this file."),
         .choice("log-format", \.logFormat, "How a line of the log looks."),
+        .text(
+            "metrics", "ADDR", \.metrics, standard: "none",
+            "Serve metrics for Prometheus over HTTP: a port of this machine's own (9464), HOST:PORT, or the path of a Unix socket."
+        ) { MetricsAddress($0) == nil ? "a port, HOST:PORT or an absolute path expected" : nil },
+        .text(
+            "metrics-file", "FILE", \.metricsFile, standard: "none",
+            "Write the metrics to this file every 15 s, for the textfile collector of Prometheus' node exporter: DIR/NAME.prom."
+        ),
+        .text(
+            "request-log", "FILE", \.requestLog, standard: "none",
+            "Append a line of JSON for each request to the store to this file."),
     ]
 
     /// What mount(8) and libfuse call their own.

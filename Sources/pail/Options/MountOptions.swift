@@ -94,6 +94,10 @@ struct MountOptions: Sendable, Equatable {
     var logLevel = Logger.Level.notice
     var logFile: String?
     var logFormat = LogFormat.text
+    /// As ``MetricsAddress`` reads it.
+    var metrics: String?
+    var metricsFile: String?
+    var requestLog: String?
 
     // The kernel's mount.
     var allowsOther = false

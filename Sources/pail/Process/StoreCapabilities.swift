@@ -88,7 +88,8 @@ final class StoreCapabilities: Sendable {
         configuration.onOutage = .fail
         // What goes wrong here is told in one line below.
         let quiet = Logger(label: "pail.probe") { _ in SwiftLogNoOpLogHandler() }
-        let own = S3Store(configuration: configuration, credentials: plan.credentials, logger: quiet)
+        let own = S3Store(
+            configuration: configuration, credentials: plan.credentials, metrics: store.metrics, logger: quiet)
         defer { own.shutdown() }
         let result = try await StoreProbe(own, prefix: plan.request.source.prefix).run()
         settle(result.features)
