@@ -18,6 +18,8 @@ public struct RequestRecord: Sendable {
     public var bytesSent: Int64
     /// How long it took, the wait for a connection included, in nanoseconds.
     public var nanoseconds: UInt64
+    /// How often it went out: 0 where there was no connection, 2 where a kept connection turned out to be closed.
+    public var timesSent: Int
     /// 1 for the first attempt of a request, 2 for the next.
     public var attempt: Int
     /// The store's number of the request; nil where it told none.

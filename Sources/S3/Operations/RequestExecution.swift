@@ -279,7 +279,7 @@ extension S3Store {
         var record = RequestRecord(
             operation: request.operation.rawValue, method: request.method.rawValue, key: request.key,
             status: outcome.status == 0 ? nil : outcome.status, bytesReceived: outcome.bytesReceived,
-            bytesSent: outcome.bytesSent, nanoseconds: time, attempt: attempt)
+            bytesSent: outcome.bytesSent, nanoseconds: time, timesSent: outcome.timesSent, attempt: attempt)
         switch outcome.result {
         case .success(let response): record.requestID = response.headers.value("x-amz-request-id")
         case .failure(let problem): record.failure = RequestMetrics.reason(problem.kind)

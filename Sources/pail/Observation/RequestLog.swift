@@ -32,6 +32,7 @@ struct RequestLog: Sendable {
         members += [
             ("status", record.status.map(String.init) ?? "null"), ("received", "\(record.bytesReceived)"),
             ("sent", "\(record.bytesSent)"), ("seconds", seconds(record.nanoseconds)), ("attempt", "\(record.attempt)"),
+            ("sends", "\(record.timesSent)"),
         ]
         if let id = record.requestID { members.append(("request_id", JSONText.quoted(id))) }
         if let failure = record.failure { members.append(("failure", JSONText.quoted(failure))) }
