@@ -100,7 +100,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", system, logging],
+            dependencies: [
+                "pail", "S3", "ObjectStore", "ObjectStoreTesting", "LocalState", "Metrics", "Mount", system, logging,
+            ],
             swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", system, logging], swiftSettings: strict),
         .testTarget(

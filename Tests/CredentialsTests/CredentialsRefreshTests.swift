@@ -114,7 +114,12 @@ import Testing
             #expect(refresh.refused(next, now: 101.2) == .wait(begins: true))
             refresh.succeeded(next, now: 101.2, chance: 0)
         }
-        #expect(refresh.refused(next, now: 101.3) == .use(next, refreshes: false), "not without end")
+        guard case .fail(let tooOften) = refresh.refused(next, now: 101.3) else {
+            Issue.record("without end")
+            return
+        }
+        #expect(tooOften.isTransient, "a request waits and tries again")
+        #expect(refresh.ask(now: 101.3) == .use(next, refreshes: false))
         #expect(refresh.refused(next, now: 110) == .wait(begins: true))
         refresh.failed(error, now: 110)
         #expect(refresh.refused(next, now: 110.1) == .fail(error), "refused, and no others to be had")

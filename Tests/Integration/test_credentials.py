@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -59,8 +60,9 @@ class Setting:
         return f"[profile base]\naws_access_key_id={key['id']}\naws_secret_access_key={key['secret']}\n"
 
     def mount(self, options=(), **environment):
+        self.request_log = self.run.path("requests") + ".log"
         return KeyedMount(self.run, self.store, self.bucket, {**self.environment, **environment},
-                          ("--log-level", "trace", *options), url=self.gate.url)
+                          ("--log-level", "trace", "--metrics", "0", "--request-log", self.request_log, *options), url=self.gate.url)
 
     def refused(self, options=(), **environment):
         """What a mount says that cannot be."""
@@ -198,6 +200,11 @@ def scan_for_secrets(run, setting, mount):
     environment = mount._environment()
     texts["the status"] = run.call(run.pail, "status", "--json", mount.directory, environment=environment)
     texts["the table"] = run.call(run.pail, "status", mount.directory, environment=environment)
+    with open(setting.request_log) as file:
+        texts["the log of requests"] = file.read()
+    address = re.search(r"metrics are served address=(\S+)", texts["the log"])[1]
+    texts["the metrics"] = harness.get_url(f"http://{address}/metrics")[1].decode()
+    expect("pail_credentials_renewals_total" in texts["the metrics"] and texts["the log of requests"], "nothing to look through")
     for place, text in texts.items():
         for secret in setting.authority.secrets:
             expect(secret not in text, f"{place} shows a secret")

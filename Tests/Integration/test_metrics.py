@@ -331,6 +331,13 @@ def test_dashboard_names_metrics_that_exist(run):
         target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", []))))
     expect(len(asked) > 10, f"the dashboard asks for {asked}")
     expect_equal(sorted(asked - names), [], "metrics that are not there")
+    rules = run.path("rules") + ".yml"
+    with open(rules, "w") as file:
+        expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+        json.dump({"groups": [{"name": "dashboard", "rules": [
+            {"record": f"asked:{number}", "expr": text.replace("$__rate_interval", "5m").replace("$instance", ".*").replace(
+                "$mount", ".*")} for number, text in enumerate(expressions)]}]}, file)
+    run.call(tool(run.tools, "promtool"), "check", "rules", rules)
     # OPERATION.md lists them all.
     with open(os.path.join(root, "Documentation", "OPERATION.md")) as file:
         documented = set(re.findall(r"\bpail_[a-z_]+", file.read()))

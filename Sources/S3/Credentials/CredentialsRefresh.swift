@@ -68,7 +68,8 @@ struct CredentialsRefresh: Sendable {
     }
 
     /// The store has refused `refused`: what a request shall do then. Other credentials than those are used as they are. A refresh that
-    /// has failed just now is what is wrong; beyond five in a row, one each five seconds is begun.
+    /// has failed just now is what is wrong; beyond five in a row, one each two seconds is
+    /// begun, and the refused requests wait for that.
     mutating func refused(_ refused: Credentials, now: Moment) -> Answer {
         guard let current, current == refused else { return ask(now: now) }
         if isRefreshing { return .wait(begins: false) }
@@ -76,14 +77,16 @@ struct CredentialsRefresh: Sendable {
         // A store that refuses whatever comes must not make a refresh of every request.
         forced = min(Self.mostForced, forced + max(0, now - lastForced) / Self.forcedPause)
         lastForced = now
-        guard forced >= 1 else { return .use(current, refreshes: false) }
+        guard forced >= 1 else { return .fail(Self.tooOften) }
         forced -= 1
         return begin()
     }
 
     /// So many refreshes in a row for the store's refusals, then one each so many seconds.
     private static let mostForced = 5.0
-    private static let forcedPause = 5.0
+    private static let forcedPause = 2.0
+    private static let tooOften = CredentialsError(
+        "the store refuses the keys, and they have just been renewed several times", isTransient: true)
 
     private mutating func begin() -> Answer {
         isRefreshing = true

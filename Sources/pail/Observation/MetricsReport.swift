@@ -86,11 +86,10 @@ struct MetricsReport {
         out.begin("pail_credentials_renewals_total", .counter, "Times that keys were asked for anew, by the result.")
         out.sample(credentials.renewals, [("result", "success")])
         out.sample(credentials.failures, [("result", "failure")])
-        if let expiration = credentials.expiration {
-            out.begin(
-                "pail_credentials_expiry_time_seconds", .gauge, "When the keys in use end, in seconds of Unix time.")
-            out.sample(Double(expiration.seconds))
-        }
+        out.begin(
+            "pail_credentials_expiry_time_seconds", .gauge,
+            "When the keys in use end, in seconds of Unix time; no sample where they do not.")
+        if let expiration = credentials.expiration { out.sample(Double(expiration.seconds)) }
     }
 
     private func writeOperations(to out: inout MetricsText) {
