@@ -6,6 +6,8 @@ public struct CredentialsError: Error, Sendable, Equatable, CustomStringConverti
     public var message: String
     /// Whether it may pass by itself: the service is overloaded or out of reach.
     public var isTransient: Bool
+    /// Whether it was the keys that a service was asked with which are at their end or unknown.
+    var refusesKeys = false
 
     /// An error of the given parts.
     public init(_ message: String, isTransient: Bool = false) {

@@ -10,6 +10,8 @@ internal import ObjectStore
 enum CredentialProcess {
     /// Seconds that it may take.
     private static let patience: Int32 = 60
+    /// POSIX_SPAWN_SETSID of spawn.h, which Glibc's module leaves out.
+    private static let newSession: Int32 = 0x80
     /// Longer output is none.
     private static let longest = 64 << 10
 
@@ -79,7 +81,7 @@ enum CredentialProcess {
         posix_spawnattr_setsigdefault(&attributes, &usual)
         posix_spawnattr_setflags(
             &attributes,
-            Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | 0x80 /* POSIX_SPAWN_SETSID */))
+            Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | newSession))
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var child: pid_t = 0

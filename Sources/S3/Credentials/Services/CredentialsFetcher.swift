@@ -21,9 +21,21 @@ struct CredentialsFetcher: Sendable {
         case .keys(let keys): return keys
         case .process(let command): return try await CredentialProcess.credentials(command)
         case .role(let role, let base):
-            let keys = try await credentials(base)
-            return try await trying { transport throws(CredentialsError) in
-                try await SecurityTokenService(transport: transport).assume(role, with: keys, now: Self.now())
+            var attempt = 1
+            while true {
+                let keys = try await credentials(base)
+                do throws(CredentialsError) {
+                    return try await trying { transport throws(CredentialsError) in
+                        try await SecurityTokenService(transport: transport).assume(role, with: keys, now: Self.now())
+                    }
+                } catch {
+                    guard error.refusesKeys, base.keys == nil else { throw error }
+                    // Keys that were got a moment ago have been revoked meanwhile: there are others.
+                    var error = error
+                    error.isTransient = true
+                    guard attempt < 3 else { throw error }
+                    attempt += 1
+                }
             }
         case .webIdentity(let identity):
             return try await trying { transport throws(CredentialsError) in

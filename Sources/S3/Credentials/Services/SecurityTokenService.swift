@@ -79,10 +79,16 @@ struct SecurityTokenService {
         let code = document?.code ?? ""
         var text = "\(what): \(response.status)" + (code.isEmpty ? "" : " \(code)")
         if let message = document?.message, !message.isEmpty { text += ": \(message.prefix(300))" }
-        return CredentialsError(
+        var error = CredentialsError(
             text,
             isTransient: RetryPolicy.isTransient(status: response.status, code: code) || code == "IDPCommunicationError"
         )
+        switch code {
+        case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidToken":
+            error.refusesKeys = true
+        default: break
+        }
+        return error
     }
 }
 
