@@ -2,7 +2,7 @@ import Synchronization
 
 /// Counters that many threads add to: numbers from 0 on, at fixed places.
 ///
-/// **Cost.** Adding is one atomic addition without an order (some 5 ns; tens of ns where many processors add to the same
+/// **Cost.** Adding is one atomic addition without an order (some 10 ns; more where many processors add to the same
 /// place at once): no lock, no allocation. Reading takes each place by itself, so numbers that are read while others add need
 /// not fit together to the last one. 8 bytes a place, which take no memory before they are first touched.
 public final class CounterTable: @unchecked Sendable {

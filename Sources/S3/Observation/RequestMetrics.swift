@@ -6,7 +6,7 @@ internal import Synchronization
 /// Counted is each request that went out, retries and those that libcurl makes by itself included: as many as a proxy in between
 /// sees. A request for which no connection could be made went not out and is a failure only.
 ///
-/// **Cost.** A request adds to some eight counters: no lock, no allocation, under 100 ns.
+/// **Cost.** A request adds to some eight counters: no lock, no allocation, some 0.3 µs.
 public final class RequestMetrics: Sendable {
     /// Why there was no answer, as a label.
     public static let failureReasons = ["unreachable", "tls", "timeout", "broken", "malformed", "cancelled", "other"]
