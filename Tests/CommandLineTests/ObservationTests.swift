@@ -123,6 +123,14 @@ import Testing
         #expect(!last.joined().contains("stored, "))
     }
 
+    @Test func aPageFitsItsTerminal() {
+        let lines = (0..<40).map { "\($0) " + String(repeating: "x", count: 200) }
+        let cut = StatusWatch.cut(lines, to: (rows: 10, columns: 20))
+        #expect(cut.count == 9 && cut.allSatisfy { $0.count == 19 })
+        #expect(cut.first!.hasPrefix("0 ") && cut.last!.hasPrefix("39 "))
+        #expect(StatusWatch.cut(["a", "b"], to: (rows: 24, columns: 80)) == ["a", "b"])
+    }
+
     @Test func anOlderMountTellsLess() throws {
         var old = status(uptime: 1, changes: 0, sent: 0, calls: 1)
         old.activity = nil

@@ -61,9 +61,13 @@ struct MountResponder: ControlServer.Responder {
         for operation in FileSystemOperation.allCases {
             let row = metrics.latency(of: operation)
             guard row.count > 0 else { continue }
-            let errors = metrics.errors(of: operation).reduce(0) { $0 + Int($1.count) }
+            var errors = 0
+            for (name, count) in metrics.errors(of: operation) {
+                errors += Int(count)
+                // These are answers, and programs ask for them all the time.
+                if name != "ENOENT", name != "ENODATA" { result.errors += Int(count) }
+            }
             result.operations += Int(row.count)
-            result.errors += errors
             result.byOperation[operation.name] = .init(
                 count: Int(row.count), waited: Int(metrics.waits(of: operation)), errors: errors, mean: row.mean,
                 slowest1Percent: row.quantile(0.99))

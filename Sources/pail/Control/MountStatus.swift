@@ -68,6 +68,7 @@ struct MountStatus: Codable, Sendable, Equatable {
         }
 
         var operations = 0
+        /// Those answered with an error, but for `ENOENT` and `ENODATA`.
         var errors = 0
         var bytesRead: Int64 = 0
         /// Of those, without a wait.

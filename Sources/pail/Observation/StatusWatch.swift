@@ -30,7 +30,9 @@ struct StatusWatch {
             if json {
                 print(String(decoding: ControlLine.encode(status).dropLast(), as: UTF8.self))
             } else {
-                let page = lines(status, since: before).joined(separator: isTerminal ? "\u{1B}[K\n" : "\n")
+                var lines = lines(status, since: before)
+                if isTerminal { lines = Self.cut(lines, to: Self.terminalSize()) }
+                let page = lines.joined(separator: isTerminal ? "\u{1B}[K\n" : "\n")
                 // From the top, and what is below taken away: no flicker.
                 print(isTerminal ? "\u{1B}[H" + page + "\u{1B}[K\u{1B}[J" : page + "\n")
             }
@@ -38,6 +40,23 @@ struct StatusWatch {
             before = status
             sleep(UInt32(interval))
         }
+    }
+
+    /// The terminal's lines and columns, see ioctl_tty(2); 24 and 80 where it does not tell.
+    private static func terminalSize() -> (rows: Int, columns: Int) {
+        var size = winsize()
+        guard ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1, size.ws_col > 1 else { return (24, 80) }
+        return (Int(size.ws_row), Int(size.ws_col))
+    }
+
+    /// As much as fits, so that nothing scrolls: the first lines, and the last two, which tell what goes on.
+    static func cut(_ lines: [String], to size: (rows: Int, columns: Int)) -> [String] {
+        var lines = lines
+        if lines.count >= size.rows {
+            let last = lines.suffix(2)
+            lines = lines.prefix(max(0, size.rows - 1 - last.count)) + last
+        }
+        return lines.map { String($0.prefix(size.columns - 1)) }
     }
 
     /// The page: the table, then what went on since the last one.
