@@ -70,16 +70,19 @@ let package = Package(
             swiftSettings: strict),
         // For engines and monitors that ask a process something.
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", system, logging], swiftSettings: strict),
+        // What the file system asks to be remembered, in the journal, and what the next mount does with it.
+        .target(
+            name: "Recovery", dependencies: ["ObjectStore", "LocalState", "FileSystem", logging], swiftSettings: strict),
         // The consistency check of a bucket: one file for each check.
         .target(
-            name: "Check", dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", system, logging],
+            name: "Check",
+            dependencies: ["ObjectStore", "S3", "LocalState", "FileSystem", "Recovery", system, logging],
             swiftSettings: strict),
         .executableTarget(
             name: "pail",
             dependencies: [
-                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Check", "Metrics", "HTTPServer", "CLinux",
-                arguments,
-                system, logging,
+                "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "Recovery", "Check", "Metrics", "HTTPServer",
+                "CLinux", arguments, system, logging,
             ],
             swiftSettings: strict),
 
@@ -116,7 +119,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ModelTests",
-            dependencies: ["FileSystem", "LocalState", "ObjectStore", "ObjectStoreTesting", system, logging],
+            dependencies: [
+                "FileSystem", "LocalState", "Recovery", "ObjectStore", "ObjectStoreTesting", system, logging,
+            ],
             swiftSettings: strict),
         // A file system in memory, mounted by a process of its own: tests kill it and send it signals.
         .executableTarget(

@@ -413,14 +413,21 @@ final class FaultyStoreForPending: DecoratingStore {
         #expect(report.kinds[BadOwner.info.name]?.failed == 1, "\(report)")
     }
 
-    @Test func anExchangeOfALiveMountIsAtWork() async {
+    @Test func anExchangeOfALiveMountIsAtWork() async throws {
+        let state = try PlantedState()
+        let journal = try state.journal()
+        _ = try await journal.exchangeBegan(
+            KeyExchange(
+                id: 0, small: "x", large: "z", aside: ".pail/exchange/7/x", asideOfLarge: ".pail/exchange/7-kept/x"))
+        journal.close()
         var bucket = PlantedBucket()
         bucket.options.minimumAge = 0
-        bucket.plant(".pail/exchange/7/x", "young", age: 60)
-        bucket.plant(".pail/exchange/8/y", "old", age: 7200)
+        bucket.plant(".pail/exchange/7/x", "one of a mount", age: 7200)
+        bucket.plant(".pail/exchange/8/y", "nobody's", age: 7200)
+        let inventory = try JournalInventory.read(state.directory, .rows)
         bucket.options.ownedWork = {
             var work = OwnedWork()
-            work.noteMount(since: PlantedBucket.now - 86400)
+            work.add(inventory)
             return work
         }
         let report = await bucket.check()

@@ -233,7 +233,7 @@ extension Journal.Options {
         let database = try SQLiteDatabase(scratch.state + "/journal.sqlite")
         let record = try database.query("SELECT record FROM kept", [], { $0.blob(0) })[0]
         try database.run("UPDATE kept SET record = ?", [.blob(Array(record.dropLast(RecordSeal.length)))])
-        try database.execute("PRAGMA user_version = 1")
+        try database.execute("DROP TABLE exchanges; PRAGMA user_version = 1")
         database.close()
         for _ in 0..<2 {
             journal = try scratch.journal()

@@ -123,6 +123,7 @@ final class WriteBackRun {
         options.partSize = 64
         options.memoryLimit = 1 << 20
         options.attributeTimeout = 1
+        options.ordersChanges = true
         return FileSystemDriver(
             fileSystem: BucketFileSystem(store: store, prefix: "", options: options, logger: Self.silent))
     }
@@ -250,48 +251,15 @@ final class WriteBackRun {
     ) async -> Result<ReferenceModel, Difference> {
         guard let first = await plain.compare(before, driver) else { return .success(before) }
         guard let second = await plain.compare(after, driver) else { return .success(after) }
-        // A rename that a crash has cut in two: what was copied is there under both names, and nothing is lost. It is done once
-        // more, as somebody would do who finds it so.
         if case .rename(let from, let to) = operation {
-            if let lost = await lost(before, from, to, driver) { return .failure(Difference(text: "lost: \(lost)")) }
-            if let rest = await finish(before, after, from, to, driver) { return .failure(Difference(text: rest)) }
+            let cut = CutRename(before: before, from: from, to: to)
+            if let lost = await cut.lost(driver) { return .failure(Difference(text: "lost: \(lost)")) }
+            do {
+                try await store.settle()
+                try await cut.finish(in: plain.store)
+            } catch { return .failure(Difference(text: "\(error)")) }
             return .success(after)
         }
         return .failure(Difference(text: "neither before (\(first)) nor after (\(second))"))
-    }
-
-    /// What is under neither name of a rename.
-    private func lost(_ before: ReferenceModel, _ from: String, _ to: String, _ driver: FileSystemDriver) async
-        -> String?
-    {
-        for (path, node) in before.nodes where path == from || path.hasPrefix(from + "/") {
-            guard case .file(let bytes) = node.kind else { continue }
-            var isThere = false
-            for candidate in [path, to + path.dropFirst(from.count)] {
-                var slots: [Int: HandleOperation.Slot] = [:]
-                if await RandomOperation.read(candidate).perform(on: driver, &slots) == .bytes(bytes) { isThere = true }
-            }
-            if !isThere { return path }
-        }
-        return nil
-    }
-
-    /// Brings the tree to what it is after the rename, through the bucket's own hands: uploads all, and puts the objects there.
-    private func finish(
-        _ before: ReferenceModel, _ after: ReferenceModel, _ from: String, _ to: String, _ driver: FileSystemDriver
-    ) async -> String? {
-        do {
-            try await store.settle()
-            for key in plain.store.allKeys where key.string == from || key.hasPrefix(from + "/") {
-                let target = ObjectKey(to + key.string.dropFirst(from.count))
-                if plain.store.info(of: target) == nil {
-                    _ = try await plain.store.copy(CopyRequest(source: key, destination: target))
-                }
-                plain.store.remove(key)
-            }
-            return nil
-        } catch {
-            return "\(error)"
-        }
     }
 }

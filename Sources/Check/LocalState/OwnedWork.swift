@@ -5,7 +5,7 @@ internal import ObjectStore
 public struct OwnedWork: Sendable {
     /// Multipart uploads, without their times.
     private var uploads: Set<MultipartUpload> = []
-    /// Copies of unlinked files.
+    /// Copies of unlinked files, and of files that are being exchanged.
     private var hidden: Set<ObjectKey> = []
     /// Keys with changes that are not uploaded yet.
     private var pending: Set<ObjectKey> = []
@@ -13,11 +13,6 @@ public struct OwnedWork: Sendable {
     private var directories: [ObjectKey] = []
     /// Mount points of mounts that do not tell what they own: all that is in flight may be theirs.
     public var silent: [String] = []
-    /// When the first of the mounts that tell began, in seconds of Unix time; nil where there is none.
-    public private(set) var since: Int64?
-
-    /// An exchange of two files takes no longer, in seconds, and mounts do not note them.
-    private static let exchangeTime: Int64 = 3600
 
     /// Nothing.
     public init() {}
@@ -29,23 +24,18 @@ public struct OwnedWork: Sendable {
             uploads.insert(upload)
         }
         hidden.formUnion(journal.hidden)
+        hidden.formUnion(journal.exchanges.flatMap { [$0.aside, $0.asideOfLarge] })
         pending.formUnion(journal.changes.map(\.key))
         directories += journal.renames.flatMap { [$0.from, $0.to] }
     }
 
-    /// A mount that tells runs since then, in seconds of Unix time.
-    public mutating func noteMount(since time: Int64) { since = min(since ?? time, time) }
-
     /// Whether a finding is about work under way.
-    func owns(_ finding: Finding, _ scope: CheckScope) -> Bool {
+    func owns(_ finding: Finding) -> Bool {
         if case .abortUpload(var upload) = finding.repair {
             upload.initiated = nil
             return uploads.contains(upload)
         }
         if hidden.contains(finding.key) { return true }
-        if finding.check == ExchangeLeftover.info, let since, let time = finding.time {
-            return time.seconds >= since - ClockSkew.tolerance && scope.now - time.seconds < Self.exchangeTime
-        }
         return finding.check.group != .metadata && isBeingRenamed(finding.key)
     }
 

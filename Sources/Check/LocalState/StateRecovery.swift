@@ -2,13 +2,14 @@ internal import FileSystem
 internal import LocalState
 internal import Logging
 internal import ObjectStore
+internal import Recovery
 
 /// Does for a dead mount's journal what the next mount would do, and waits for it: uploads what was acknowledged, ends renames,
 /// removes what nobody needs. On request, what could not be stored goes to `lost+found/` in the bucket.
 ///
 /// Every step can be broken off and done again: a row goes only after its work is done in the bucket.
 ///
-/// Requests: those of the uploads; see `RenameRecovery` and `RecordingStore` for the rest; two for each kept content.
+/// Requests: those of the uploads; see ``RenamesEnding`` and `RecordingStore` for the rest; two for each kept content.
 struct StateRecovery: Sendable {
     /// Keeps conditions, by itself or by ``CheckThenActStore``.
     let store: any ObjectStore
@@ -26,17 +27,7 @@ struct StateRecovery: Sendable {
     /// Does it. Returns what was moved; what fails is in the log and stays in the journal.
     func run(_ journal: Journal, movesKept: Bool) async -> [Move] {
         if journal.intentsLeft > 0 { await upload(journal) } else { journal.sweep() }
-        for rename in journal.renames where !Task.isCancelled {
-            let unfinished = UnfinishedRename(
-                from: rename.from.string, to: rename.to.string, isDeleting: rename.phase == .deleting,
-                replaces: rename.phase == .copyingOver)
-            do {
-                try await RenameRecovery(store: store, logger: logger).finish(unfinished)
-                try await journal.renameEnded(rename.id)
-            } catch {
-                logger.error("the rename of \"\(rename.from)\" to \"\(rename.to)\" cannot be ended: \(error)")
-            }
-        }
+        await RenamesEnding(journal: journal, store: store, logger: logger).run()
         if Task.isCancelled { return [] }
         let recording = RecordingStore(
             store, journal: journal, temporaryPrefix: prefix + KeySpace.reservedName + "/unlinked/", logger: logger)

@@ -65,7 +65,7 @@ extension BucketCheck {
     /// Whether a finding is a live mount's affair, or was told as a dead one's.
     private func isAtWork(_ finding: Finding, _ work: OwnedWork, _ told: OwnedWork) -> Bool {
         guard finding.check.severity > .note else { return false }
-        return told.owns(finding, scope) || !options.isForced && work.owns(finding, scope)
+        return told.owns(finding) || !options.isForced && work.owns(finding)
     }
 
     /// Uploads that still are there, that no part has come of lately, and that no live mount of this machine owns.

@@ -67,8 +67,10 @@ extension BucketFileSystem {
         let target = try uploadTarget(for: inode, state, key: key)
         let result: CommitResult
         do throws(StoreError) {
-            result = try await staged.commit(
-                key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+            result = try await replacing(target) { target throws(StoreError) in
+                try await staged.commit(
+                    key: key, metadata: target.metadata, if: target.precondition, readBase: target.readBase)
+            }
         } catch {
             if error.kind == .notFound, staged.base != nil {
                 logger.warning("close: \(error): the object that the changes rest on was removed")
@@ -89,8 +91,9 @@ extension BucketFileSystem {
     func uploadTarget(for inode: Inode, _ state: Inode.State, key: ObjectKey) throws(MetadataTooLarge) -> UploadTarget {
         let contentType = state.version == nil ? contentTypes.contentType(for: key) : nil
         let metadata = try state.storable.metadata(merging: state.metadata, contentType: contentType)
+        let (precondition, overtakes) = precondition(for: state, key: key)
         return UploadTarget(
-            key: key, metadata: metadata, precondition: precondition(for: state),
+            key: key, metadata: metadata, precondition: precondition, overtakes: overtakes,
             readBase: { [weak inode, self] range, buffer throws(StoreError) in
                 guard let inode, let base = inode.state.withLock({ $0.staged?.base }) else {
                     throw StoreError(.bodyUnreadable, operation: "GetObject", key: key, message: "the file is closed")
@@ -99,16 +102,17 @@ extension BucketFileSystem {
             })
     }
 
-    private func precondition(for state: Inode.State) -> Precondition {
-        if state.isExclusive { return .absent }
+    private func precondition(for state: Inode.State, key: ObjectKey) -> (Precondition, overtakes: Bool) {
+        if state.isExclusive { return (.absent, false) }
         let isNew = state.isNeverStored && state.covered == nil
-        guard let staged = state.staged else { return .none }
+        guard let staged = state.staged else { return (.none, false) }
         // What is appended to goes behind what another host has appended: see AppendConflict.swift.
-        if staged.changes == .appends, staged.base == nil, isNew { return .absent }
+        if staged.changes == .appends, staged.base == nil, isNew { return (.absent, false) }
         guard staged.keepsBase || staged.changes == .appends, let etag = staged.base?.etag else {
-            return isNew ? .presumedAbsent : .none
+            let known = replacementCondition(isNew ? nil : state.version ?? state.covered, at: key, isAbsent: isNew)
+            return known.map { ($0, true) } ?? (isNew ? .presumedAbsent : .none, false)
         }
-        return .matches(etag)
+        return (.matches(etag), false)
     }
 
     /// The reader of the version that a file's staged changes build on.

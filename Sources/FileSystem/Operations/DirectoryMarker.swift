@@ -6,8 +6,8 @@ internal import SystemPackage
 /// The object that stands for a directory, `d/`: stored by mkdir, by changes of attributes, and before the last entry of a
 /// directory that had none goes.
 ///
-/// Requests: one PUT. Once a mount, one HEAD more, to see whether the store keeps user metadata on such keys; where it does
-/// not, the marker is put once more in the other form (see ``DirectoryMarkerForm``).
+/// Requests: one PUT. Once a mount, one HEAD more, to see whether the store keeps user metadata on such keys; where it does,
+/// that first marker is put once more, without the other form (see ``DirectoryMarkerForm``).
 extension BucketFileSystem {
     /// Puts the marker of a directory that is in the tree.
     func storeMarker(of inode: Inode, key: ObjectKey) async throws {
@@ -30,20 +30,29 @@ extension BucketFileSystem {
         _ key: ObjectKey, attributes: StoredAttributes, merging existing: ObjectMetadata, if precondition: Precondition
     ) async throws -> (StoredObject, ObjectMetadata) {
         let metadata = try attributes.metadata(merging: existing, contentType: DirectoryForm.contentType)
-        let form = directoryForm.withLock { $0 }
+        let known = directoryForm.withLock { $0 }
         let body = ArrayBody([])
-        let encoded = DirectoryMarkerCoding.encode(metadata, form: form ?? .userMetadata)
-        var stored = try await putWhole(key, body: body, metadata: encoded, if: precondition)
-        if form == nil {
-            let kept = try await store.head(key).metadata.user["mode"] != nil
-            directoryForm.withLock { $0 = kept ? .userMetadata : .contentTypeParameter }
-            if !kept {
-                logger.info("the store drops user metadata of directories; it is kept in their content type instead")
-                let other = DirectoryMarkerCoding.encode(metadata, form: .contentTypeParameter)
-                stored = try await putWhole(key, body: body, metadata: other, if: .none)
-            }
+        // Where nobody knows yet what the store keeps, both forms at once: whatever happens next, the marker is whole.
+        let encoded = DirectoryMarkerCoding.encode(metadata, form: known ?? .contentTypeParameter)
+        let stored = try await putWhole(key, body: body, metadata: encoded, if: precondition)
+        guard known == nil, let form = try? await learnForm(from: key) else { return (stored, metadata) }
+        directoryForm.withLock { $0 = form }
+        guard form == .userMetadata else {
+            logger.info("the store drops user metadata of directories; it is kept in their content type instead")
+            return (stored, metadata)
+        }
+        let plain = DirectoryMarkerCoding.encode(metadata, form: form)
+        do {
+            return (try await putWhole(key, body: body, metadata: plain, if: .none), metadata)
+        } catch {
+            logger.debug("a directory's marker keeps its metadata in two forms: \(error)")
         }
         return (stored, metadata)
+    }
+
+    /// What the store has kept of a marker in both forms. One HEAD.
+    private func learnForm(from key: ObjectKey) async throws(StoreError) -> DirectoryMarkerForm {
+        try await store.head(key).metadata.user["mode"] != nil ? .userMetadata : .contentTypeParameter
     }
 
     /// Makes sure that a directory stays when its last entry goes: puts its marker where none is stored. None for the root.

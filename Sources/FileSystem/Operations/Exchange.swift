@@ -44,7 +44,7 @@ extension BucketFileSystem {
             ExchangedPlace(inode: first, name: name, parent: parent),
             ExchangedPlace(inode: second, name: newName, parent: newParent),
         ]
-        return try await perform("rename") {
+        return try await perform("rename", on: places.map { NamePlace(parent: $0.parent, name: $0.name) }) {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             let gates = places.map(\.inode).sorted { $0.node < $1.node }.map(\.gate)
@@ -79,6 +79,7 @@ extension BucketFileSystem {
             }
         }
         noteExchanged(first, second)
+        for inode in places.map(\.inode) { await keepAgain(inode) }
         return true
     }
 
@@ -100,21 +101,20 @@ extension BucketFileSystem {
         ) { side, version, date in
             self.noteObjectMoved(inodes[side == .small ? 0 : 1], to: version, lastModified: date)
         }
-        do {
-            try await exchange.run()
-            for (inode, side) in zip(inodes, sides) {
-                if case .replace(let metadata) = side.metadata { inode.state.withLock { $0.metadata = metadata } }
+        let number = try await options.renameLog?.exchangeBegan(
+            UnfinishedExchange(
+                small: keys[0], large: keys[1], aside: exchange.aside, asideOfLarge: exchange.asideOfLarge))
+        let (result, rest) = await exchange.run()
+        if let number {
+            switch rest {
+            case .nothing: await options.renameLog?.exchangeEnded(number, leaving: nil)
+            case .garbage: await options.renameLog?.exchangeEnded(number, leaving: exchange.aside)
+            case .unsettled: break
             }
-        } catch {
-            // What the names have now is asked for by whoever comes next.
-            let now = options.clock.monotonic()
-            for inode in inodes { inode.state.withLock { $0.seen = now.earlier(by: 1e6) } }
-            namespace.withLock { namespace in
-                for place in places {
-                    _ = namespace.updateDirectory(place.parent) { $0.noteLost(place.name, at: now) }
-                }
-            }
-            throw error
+        }
+        try result.get()
+        for (inode, side) in zip(inodes, sides) {
+            if case .replace(let metadata) = side.metadata { inode.state.withLock { $0.metadata = metadata } }
         }
     }
 

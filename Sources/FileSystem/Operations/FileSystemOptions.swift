@@ -60,6 +60,10 @@ public struct FileSystemOptions: Sendable {
     public var renameLog: (any RenameLog)?
     /// Keeps on this machine what a close could not store; nil where it is in memory alone.
     public var unstoredLog: (any UnstoredLog)?
+    /// Whether the store carries out the changes of a key in the order in which they were asked for, whatever became of the answers:
+    /// write-back mode, by its journal. Else full replacements and removals carry the version that they take the place of, where the
+    /// store honours that, so that a request which arrives late changes nothing any more.
+    public var ordersChanges = false
     /// Waits, at the end of the mount, until the store below has in the bucket what it has taken: write-back mode. Returns the number
     /// of changes that are left when the task is cancelled. Nil where a change is in the bucket once it is answered.
     public var settle: (@Sendable () async -> Int)?

@@ -104,16 +104,20 @@ extension BucketFileSystem {
         if let kept { await options.unstoredLog?.drop(kept.number) }
     }
 
-    /// Keeps what is kept of a file under its new key as well: the caller has renamed it and holds its gate.
-    func keepRenamed(_ inode: Inode) async {
+    /// Keeps what is kept of a file as it is now: the caller, who holds its gate, has renamed it, or changed its attributes or the
+    /// stored object that it builds on.
+    func keepAgain(_ inode: Inode) async {
         guard let log = options.unstoredLog, inode.state.withLock({ $0.kept != nil && $0.isDirty }) else { return }
         inode.state.withLock { $0.kept?.size = -1 }
-        let failure = StoreError(.cancelled, operation: "rename", key: nil, message: "not stored before the rename")
+        let failure = StoreError(
+            .cancelled, operation: "close", key: nil,
+            message: "not stored before it was renamed or its attributes were changed")
         do {
             _ = try await keepHoldingGate(inode, failure, isLast: false, in: log)
         } catch {
             logger.warning(
-                "changes that are kept on this machine's disk are kept under the name before a rename: \(error)")
+                "changes that are kept on this machine's disk are kept as before a rename or a change of attributes: \(error)"
+            )
         }
     }
 }

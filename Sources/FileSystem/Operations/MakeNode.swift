@@ -39,7 +39,7 @@ extension BucketFileSystem {
         try await checkAbsent(name, in: parent)
         let path = try path(of: name, in: parent)
         let isDirectory = attributes.type == .directory
-        let inode = try await perform("make") {
+        let inode = try await perform("make", on: [NamePlace(parent: parent, name: name)]) {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             let key = isDirectory ? self.keys.directoryKey(path) : self.keys.fileKey(path)

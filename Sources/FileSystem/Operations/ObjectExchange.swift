@@ -9,7 +9,8 @@ internal import ObjectStore
 ///
 /// If step 2 fails, nothing has changed and the copy aside goes. If step 3 fails, it is copied back over the smaller. Where
 /// nobody knows whether a failed request will still take effect, the content that it would overwrite stays aside as well, the
-/// larger's by a copy made before the smaller gets its key back. Whatever stays aside is named in the log.
+/// larger's by a copy made before the smaller gets its key back. Whatever stays aside is named in the log, and the next mount sees to it
+/// (``ExchangeRecovery``), as it does if the process dies on the way.
 ///
 /// Requests: three CopyObjects (``ServerCopy``) and a DELETE; a failed step costs one or two CopyObjects more; one of which no
 /// answer came, one or two HEADs.
@@ -46,23 +47,30 @@ struct ObjectExchange: Sendable {
     /// Told where an object's content stands from now on, before it goes from where it stood.
     let moved: @Sendable (Which, ObjectVersion, Timestamp?) -> Void
 
-    /// Does it.
-    /// - Throws: the store's error. What is left then, see above.
-    func run() async throws(StoreError) {
+    /// What stands aside behind an exchange.
+    enum Rest: Sendable {
+        /// Nothing.
+        case nothing
+        /// The copy of the smaller, which nobody needs.
+        case garbage
+        /// What may be the only copy: the next mount has to look.
+        case unsettled
+    }
+
+    /// Does it, and says what is left aside.
+    func run() async -> (result: Result<Void, StoreError>, rest: Rest) {
         let kept: ObjectVersion
         do throws(StoreError) {
             let stored = try await copy.copyLooking(small.version, to: aside, storageClass: small.storageClass)
             kept = ObjectVersion(key: aside, etag: stored.etag, size: small.version.size)
         } catch {
             // It may stand all the same, and nobody needs it.
-            if error.isAmbiguous { await drop() }
-            throw error
+            return (.failure(error), error.isAmbiguous ? await drop() : .nothing)
         }
-        let result = await Task { await change(places: kept) }.value
-        try result.get()
+        return await Task { await change(places: kept) }.value
     }
 
-    private func change(places kept: ObjectVersion) async -> Result<Void, StoreError> {
+    private func change(places kept: ObjectVersion) async -> (result: Result<Void, StoreError>, rest: Rest) {
         moved(.small, kept, nil)
         let placed: ObjectVersion
         do throws(StoreError) {
@@ -73,19 +81,16 @@ struct ObjectExchange: Sendable {
                 logger.error(
                     "an exchange of two files has failed, and a request that may still take effect could replace \"\(small.key)\": a copy of that stays in \"\(aside)\""
                 )
-            } else {
-                await drop()
+                return (.failure(error), .unsettled)
             }
-            return .failure(error)
+            return (.failure(error), await drop())
         }
         do throws(StoreError) {
             _ = try await put(small, over: large, from: kept, as: .small)
         } catch {
-            await putBack(kept, over: placed, after: error)
-            return .failure(error)
+            return (.failure(error), await putBack(kept, over: placed, after: error))
         }
-        await drop()
-        return .success(())
+        return (.success(()), await drop())
     }
 
     /// Copies one side's content to the key of the other.
@@ -107,8 +112,8 @@ struct ObjectExchange: Sendable {
         return new
     }
 
-    /// The larger stands under both keys, the smaller aside: it gets its own back.
-    private func putBack(_ kept: ObjectVersion, over placed: ObjectVersion, after error: StoreError) async {
+    /// The larger stands under both keys, the smaller aside: it gets its own back. Returns what stays aside.
+    private func putBack(_ kept: ObjectVersion, over placed: ObjectVersion, after error: StoreError) async -> Rest {
         moved(.large, large.version, nil)
         let condition = placed.etag.map { Precondition.matches($0) } ?? .none
         do throws(StoreError) {
@@ -125,27 +130,30 @@ struct ObjectExchange: Sendable {
             }
             moved(
                 .small, ObjectVersion(key: small.key, etag: stored.etag, size: kept.size), stored.date)
-            guard error.isAmbiguous else { return await drop() }
+            let rest = await drop()
+            guard error.isAmbiguous else { return rest }
             logger.error(
                 "an exchange of two files has failed, and a request that may still take effect could replace \"\(large.key)\": a copy of that stays in \"\(asideOfLarge)\""
             )
-            await drop()
         } catch let failure {
             logger.critical(
                 "an exchange of two files has failed in the middle (\(error)) and could not be taken back (\(failure)); the content of \"\(small.key)\" is in \"\(aside)\", and both names have that of \"\(large.key)\""
             )
         }
+        return .unsettled
     }
 
     /// The copy aside has served.
-    private func drop() async {
+    private func drop() async -> Rest {
         let aside = aside
         let (store, logger) = (copy.store, logger)
-        await Task {
+        return await Task {
             do throws(StoreError) {
                 try await store.delete(aside, if: .none)
+                return .nothing
             } catch {
                 logger.warning("a copy that an exchange of two files has made stays in \"\(aside)\": \(error)")
+                return .garbage
             }
         }.value
     }

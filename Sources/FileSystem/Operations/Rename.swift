@@ -73,10 +73,15 @@ extension BucketFileSystem {
         var newName: FileName
         var newParent: NodeID
         var target: Inode?
+
+        /// Both names.
+        var places: [NamePlace] {
+            [NamePlace(parent: parent, name: name), NamePlace(parent: newParent, name: newName)]
+        }
     }
 
     private func renameFile(_ move: Move, mayReplace: Bool) async throws(Errno) -> Bool {
-        try await perform("rename") {
+        try await perform("rename", on: move.places) {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             // Two gates are taken in the order of their inodes' numbers: no two renames wait for each other.
@@ -124,7 +129,13 @@ extension BucketFileSystem {
         var moved: MovedObject?
         var leavesAnother = false
         if let version = inode.state.withLock({ $0.version }) {
-            moved = try await moveObject(move, version, to: keys.fileKey(path), mayReplace: mayReplace)
+            let key = keys.fileKey(path)
+            let isAbsent = move.target == nil || covered == nil
+            let known =
+                store.features.conditionalCopyTargets
+                ? replacementCondition(covered ?? nil, at: key, isAbsent: isAbsent) : nil
+            moved = try await moveObject(
+                move, version, to: key, mayReplace: mayReplace, if: mayReplace ? known ?? .none : .absent)
             guard let moved else { return false }
             leavesAnother = moved.leavesAnother
         } else if var old = inode.state.withLock({ $0.covered }) {
@@ -168,7 +179,7 @@ extension BucketFileSystem {
             } ?? nil
         await leftOver?.discard()
         for inode in [move.target, replaced].compactMap({ $0 }) { await dropKept(of: inode) }
-        await keepRenamed(inode)
+        await keepAgain(inode)
         return true
     }
 
@@ -191,9 +202,9 @@ extension BucketFileSystem {
 
     /// Copies an object to its new key and deletes the old one. Nil, and the old one stays, where another goal has appeared
     /// meanwhile.
-    private func moveObject(_ move: Move, _ version: ObjectVersion, to key: ObjectKey, mayReplace: Bool)
-        async throws -> MovedObject?
-    {
+    private func moveObject(
+        _ move: Move, _ version: ObjectVersion, to key: ObjectKey, mayReplace: Bool, if goal: Precondition
+    ) async throws -> MovedObject? {
         let inode = move.inode
         // Not the version's own key: that of an open file whose unlink has failed is the one that its content is kept under.
         let oldKey = try self.key(of: inode)
@@ -201,9 +212,13 @@ extension BucketFileSystem {
         let directive = try movedMetadata(state, from: version.key, to: key)
         let stored: StoredObject
         do throws(StoreError) {
-            stored = try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
-                version, to: key, metadata: directive, storageClass: state.metadata.storageClass,
-                if: mayReplace ? .none : .absent)
+            let target = UploadTarget(
+                key: key, metadata: state.metadata, precondition: goal, overtakes: mayReplace && goal != .none)
+            stored = try await replacing(target, isCopy: true) { target throws(StoreError) in
+                try await ServerCopy(store: store, parallel: options.parallelCopies).copy(
+                    version, to: key, metadata: directive, storageClass: state.metadata.storageClass,
+                    if: target.precondition)
+            }
         } catch {
             // Either condition may have failed, the source's or the goal's: look which.
             if !mayReplace, error.kind == .preconditionFailed, try await store.headOrNil(key) != nil {

@@ -12,13 +12,14 @@ internal import SystemPackage
 /// conditions, one LIST and one DeleteObjects a thousand instead of the DELETEs, which leaves a round trip in which another
 /// host's version is lost.
 ///
-/// A process that dies in between leaves files under both names; the next mount ends that (see ``RenameLog``, ``RenameRecovery``).
+/// A process that dies in between leaves files under both names, as does a store that fails when the old keys, or the copies of a
+/// rename that has failed, are to be deleted; the next mount ends that (see ``RenameLog``, ``RenameRecovery``).
 ///
 /// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
 extension BucketFileSystem {
     /// Renames a directory. False, and nothing is renamed, where the goal is another one than was looked up.
     func renameDirectory(_ move: Move) async throws(Errno) -> Bool {
-        try await perform("rename") {
+        try await perform("rename", on: move.places) {
             try await self.treeShape.lock(exclusive: true)
             defer { self.treeShape.unlock(exclusive: true) }
             guard self.namespace.withLock({ $0.child(move.name, of: move.parent)?.inode === move.inode }) else {
@@ -38,19 +39,21 @@ extension BucketFileSystem {
             try await self.keepDirectory(move.parent)
             let number = try await self.options.renameLog?.renameBegan(
                 from: oldKey.string, to: newKey.string, replacing: move.target != nil)
+            let copies = CopiedKeys()
             let isMoved: Bool
             do {
-                let (copies, isLeft) = try await self.moveTree(move, from: oldKey, to: newKey, loggedAs: number)
+                let isLeft = try await self.moveTree(
+                    move, from: oldKey, to: newKey, noting: copies, loggedAs: number)
                 self.noteMoved(move, from: oldKey, to: newKey, copies, leavesAnother: isLeft)
                 isMoved = true
             } catch is GoalChanged {
                 isMoved = false
             } catch {
-                if let number { await self.options.renameLog?.renameEnded(number) }
+                if let number, !copies.areLeft { await self.options.renameLog?.renameEnded(number) }
                 throw error
             }
-            if let number { await self.options.renameLog?.renameEnded(number) }
-            if isMoved { for inode in files { try await inode.gate.withLock { await self.keepRenamed(inode) } } }
+            if let number, !copies.areLeft { await self.options.renameLog?.renameEnded(number) }
+            if isMoved { for inode in files { try await inode.gate.withLock { await self.keepAgain(inode) } } }
             return isMoved
         }
     }
@@ -68,12 +71,10 @@ extension BucketFileSystem {
         }
     }
 
-    /// Copies all that is below `old` and deletes it there. Returns the ETags of the copies (that of an object uploaded in
-    /// parts is another one than its source's), and whether something stays under the old name.
-    private func moveTree(_ move: Move, from old: ObjectKey, to new: ObjectKey, loggedAs number: Int64?) async throws
-        -> (copies: CopiedKeys, isLeft: Bool)
-    {
-        let copied = CopiedKeys()
+    /// Copies all that is below `old` and deletes it there. Returns whether something stays under the old name.
+    private func moveTree(
+        _ move: Move, from old: ObjectKey, to new: ObjectKey, noting copied: CopiedKeys, loggedAs number: Int64?
+    ) async throws -> Bool {
         let directory = move.inode
         let found = try await store.listAll(below: old.string)
         for object in found where !keys.fits(newPath(object.key, from: old, to: new)) {
@@ -89,7 +90,9 @@ extension BucketFileSystem {
             return try await self.putMarker(new, attributes: state.storable, merging: state.metadata, if: .none)
         }
         if let number { try await options.renameLog?.renameDeletes(number) }
+        copied.areLeft = true
         try await deleteCopied(below, below: old)
+        copied.areLeft = false
         directory.state.withLock { state in
             state.version = ObjectVersion(key: new, etag: stored.etag, size: 0)
             state.metadata = metadata
@@ -100,13 +103,13 @@ extension BucketFileSystem {
         do {
             for _ in 0..<2 {
                 let late = try await store.listAll(below: old.string)
-                if late.isEmpty { return (copied, false) }
+                if late.isEmpty { return false }
                 try await moveLate(late, from: old, to: new, noting: copied)
             }
-            return (copied, try await !store.listAll(below: old.string).isEmpty)
+            return try await !store.listAll(below: old.string).isEmpty
         } catch {
             logger.warning("what was stored below \"\(old)\" during its rename stays there: \(error)")
-            return (copied, true)
+            return true
         }
     }
 
@@ -206,9 +209,16 @@ extension BucketFileSystem {
             // meanwhile stays.
             await Task {
                 let files = versions.filter { !$0.key.isDirectoryMarker || $0.size > 0 }
-                _ = try? await VersionDelete(store: store).delete(files, parallel: options.parallelCopies)
-                try? await deleteAll(
-                    directories(above: versions.map(\.key), below: new, sparing: Set(files.map(\.key))) + takingBack)
+                do {
+                    _ = try await VersionDelete(store: store).delete(files, parallel: options.parallelCopies)
+                    try await deleteAll(
+                        directories(above: versions.map(\.key), below: new, sparing: Set(files.map(\.key))) + takingBack
+                    )
+                } catch {
+                    copied.areLeft = true
+                    logger.error(
+                        "a rename to \"\(new)\" has failed, and not all of its copies could be removed: \(error)")
+                }
             }.value
             throw error
         }
@@ -307,6 +317,12 @@ private struct GoalChanged: Error {}
 
 /// The copies that stand so far.
 private final class CopiedKeys: Sendable {
+    /// Whether, if nothing more is done, files stay under both names: the next mount ends that.
+    var areLeft: Bool {
+        get { isLeft.load(ordering: .relaxed) }
+        set { isLeft.store(newValue, ordering: .relaxed) }
+    }
+    private let isLeft = Atomic(false)
     private let copies = Mutex<[ObjectKey: (source: ETag?, copy: ObjectVersion)]>([:])
 
     var versions: [ObjectVersion] { copies.withLock { $0.values.map(\.copy) } }

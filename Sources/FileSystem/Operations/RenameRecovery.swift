@@ -9,7 +9,7 @@ public import ObjectStore
 /// **Design.** Only what stands under both names is ever removed, and of that one of two equal objects: if the copies had not all
 /// been made, the copies go and the directory keeps its old name; if they had, the old keys go. Either is what a crash may leave of
 /// a rename(2). Nothing is copied, so what people have changed under either name since is never overwritten: it is not
-/// equal any more, and stays.
+/// equal any more, and stays; and so does all where the name that would keep the files is not there any more.
 ///
 /// Two objects are equal that have the same size and ETag; where one of them was uploaded in parts, which gives it an
 /// ETag of another kind, the same user metadata, which hold the modification time to the nanosecond.
@@ -36,6 +36,8 @@ public struct RenameRecovery: Sendable {
         let (stays, goes) = rename.isDeleting ? (rename.to, rename.from) : (rename.from, rename.to)
         let staying = Dictionary(
             uniqueKeysWithValues: try await store.listAll(below: stays).map { (rest(of: $0.key, below: stays), $0) })
+        // What stays is gone, or has gone elsewhere: then the other is all there is.
+        guard !staying.isEmpty else { return 0 }
         let going = try await store.listAll(below: goes)
         let files = going.filter { !$0.isMarker }
         let twins = try await twins(of: files, below: goes, among: staying)

@@ -62,6 +62,9 @@ extension BucketFileSystem {
             if inode.state.withLock({ $0.writers == 1 }) { try await commit(inode) }
         } catch {
             failure = error
+            if inode.state.withLock({ $0.writers == 1 }) {
+                await tellUnstored(inode, error, isLast: inode.state.withLock { $0.handles == 1 })
+            }
         }
         inode.state.withLock { state in
             state.handles -= 1
@@ -101,8 +104,10 @@ extension BucketFileSystem {
                 try await inode.gate.withLock {
                     // Whoever came before may have stored these along with his own.
                     guard inode.state.withLock({ $0.hasUnstoredAttributes && !$0.isUnlinked }) else { return }
-                    if inode.type != .directory, inode.state.withLock({ $0.isNeverStored }) { return }
-                    try await self.storeAttributes(of: inode, key: try self.key(of: inode))
+                    if inode.type == .directory || inode.state.withLock({ !$0.isNeverStored }) {
+                        try await self.storeAttributes(of: inode, key: try self.key(of: inode))
+                    }
+                    await self.keepAgain(inode)
                 }
             }
         } catch {

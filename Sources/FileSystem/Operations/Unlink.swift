@@ -15,7 +15,7 @@ extension BucketFileSystem {
         defer { forget(inode.node, lookups: 1) }
         guard inode.type != .directory else { throw .isDirectory }
         await settleCopies(of: inode)
-        try await perform("unlink") {
+        try await perform("unlink", on: [NamePlace(parent: parent, name: name)]) {
             try await self.treeShape.lock(exclusive: false)
             defer { self.treeShape.unlock(exclusive: false) }
             try await inode.gate.withLock {
@@ -23,10 +23,10 @@ extension BucketFileSystem {
                     throw Errno.noSuchFileOrDirectory
                 }
                 try await self.storeBeforeUnlinking(inode)
-                if inode.state.withLock({ $0.version != nil || $0.covered != nil }) {
+                if let known = inode.state.withLock({ $0.version ?? $0.covered }) {
                     try await self.keepDirectory(parent)
                     try await self.preserveContent(of: inode)
-                    try await self.store.delete(self.key(of: inode), if: .none)
+                    try await self.remove(self.key(of: inode), known: known)
                 }
                 await self.noteRemoved(inode, name, in: parent)
             }
@@ -100,7 +100,7 @@ extension BucketFileSystem {
         let inode = try await held(name, in: parent)
         defer { forget(inode.node, lookups: 1) }
         guard inode.type == .directory else { throw .notDirectory }
-        try await perform("rmdir") {
+        try await perform("rmdir", on: [NamePlace(parent: parent, name: name)]) {
             try await self.treeShape.lock(exclusive: true)
             defer { self.treeShape.unlock(exclusive: true) }
             try await self.checkEmpty(inode)

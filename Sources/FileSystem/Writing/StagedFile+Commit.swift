@@ -250,8 +250,10 @@ extension StagedFile {
         logger.notice(
             "a file is read or changed where its bytes are only in the bucket: it becomes visible there as it stands",
             metadata: ["key": "\(session.target.key)"])
+        var target = session.target
+        if target.overtakes { target.precondition = .none }
         do throws(StoreError) {
-            _ = try await commit(session.target)
+            _ = try await commit(target)
         } catch {
             logger.error("the upload could not be completed", metadata: ["error": "\(error)"])
             switch error.kind {

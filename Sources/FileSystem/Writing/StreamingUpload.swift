@@ -8,14 +8,21 @@ struct UploadTarget: Sendable {
     var metadata: ObjectMetadata
     /// What must hold of the key if the upload has to be completed before the file is committed: see ``StagedFile``.
     var precondition: Precondition
+    /// Whether what somebody else has stored meanwhile is replaced all the same: the condition only keeps a request that arrives late
+    /// from doing so. See Replacement.swift.
+    var overtakes: Bool
     /// Reads what is kept of the base, in the same case.
     var readBase: BaseReader?
 
     /// A target of the given parts.
-    init(key: ObjectKey, metadata: ObjectMetadata, precondition: Precondition, readBase: BaseReader? = nil) {
+    init(
+        key: ObjectKey, metadata: ObjectMetadata, precondition: Precondition, overtakes: Bool = false,
+        readBase: BaseReader? = nil
+    ) {
         self.key = key
         self.metadata = metadata
         self.precondition = precondition
+        self.overtakes = overtakes
         self.readBase = readBase
     }
 }

@@ -51,6 +51,7 @@ public final class Journal: Sendable {
     struct State: Sendable {
         var uploads: [MultipartUpload: Int64] = [:]
         var renames: [Int64: DirectoryRename] = [:]
+        var exchanges: [Int64: KeyExchange] = [:]
         var hidden: Set<ObjectKey> = []
         var kept: [Int64: KeptRecord] = [:]
         /// What a strict mount's closes could not store, for the next mount.
@@ -145,6 +146,7 @@ public final class Journal: Sendable {
         for (upload, began) in uploads { state.uploads[upload] = began }
         let renames = try database.query("SELECT id, source, target, phase FROM renames", [], DirectoryRename.init)
         for rename in renames { state.renames[rename.id] = rename }
+        for exchange in try KeyExchange.all(in: database) { state.exchanges[exchange.id] = exchange }
         state.hidden = Set(try database.query("SELECT key FROM hidden", [], { ObjectKey($0.text(0)) }))
         let kept = try database.query(
             "SELECT id, key, record FROM kept", [], { ($0.integer(0), ObjectKey($0.text(1)), $0.blob(2)) })
@@ -160,7 +162,8 @@ public final class Journal: Sendable {
             { (id: $0.integer(0), key: $0.text(1), record: $0.blob(2)) })
         let last =
             [
-                state.renames.keys.max() ?? 0, kept.map(\.0).max() ?? 0, state.intents.last?.id ?? 0,
+                state.renames.keys.max() ?? 0, state.exchanges.keys.max() ?? 0, kept.map(\.0).max() ?? 0,
+                state.intents.last?.id ?? 0,
             ].max() ?? 0
         state.nextID = last + 1
     }

@@ -67,6 +67,8 @@ public struct JournalInventory: Sendable {
     public private(set) var uploads: [MultipartUpload] = []
     /// Renames of directories begun and not ended.
     public private(set) var renames: [DirectoryRename] = []
+    /// Exchanges of two files begun and not ended.
+    public private(set) var exchanges: [KeyExchange] = []
     /// Copies of unlinked files that nobody needs after the process.
     public private(set) var hidden: [ObjectKey] = []
     /// All contents.
@@ -96,6 +98,11 @@ public struct JournalInventory: Sendable {
         // A process that died before its first transaction has left a database without tables.
         guard try database.query("PRAGMA user_version", [], { $0.integer(0) }).first ?? 0 > 0 else { return inventory }
         let users = try inventory.readWork(from: database)
+        // A journal of an older format has no such table.
+        if try database.query("SELECT 1 FROM sqlite_master WHERE name = 'exchanges'", [], { $0.integer(0) }).first == 1
+        {
+            inventory.exchanges = try KeyExchange.all(in: database)
+        }
         if depth > .rows { try inventory.readContents(of: directory, from: database, users, depth) }
         return inventory
     }

@@ -6,7 +6,7 @@ enum JournalSchema {
     private typealias Step = @Sendable (SQLiteDatabase) throws(LocalStateError) -> Void
 
     /// One step for each format.
-    private static let steps: [Step] = [makeTables, sealRecords]
+    private static let steps: [Step] = [makeTables, sealRecords, addExchanges]
 
     private static let makeTables: Step = { database throws(LocalStateError) in
         try database.execute(
@@ -31,6 +31,16 @@ enum JournalSchema {
                     "UPDATE \(table) SET record = ? WHERE id = ?", [.blob(sealed), .integer(id)])
             }
         }
+    }
+
+    /// Format 3: exchanges of two files.
+    private static let addExchanges: Step = { database throws(LocalStateError) in
+        try database.execute(
+            """
+            CREATE TABLE exchanges (
+                id INTEGER PRIMARY KEY, small TEXT NOT NULL, large TEXT NOT NULL, aside TEXT NOT NULL, aside_of_large TEXT NOT NULL
+            );
+            """)
     }
 
     /// The format that this build writes.

@@ -16,6 +16,7 @@ public final class CrashingStore: DecoratingStore {
 
     private struct State {
         var left: Int
+        var moment: Moment
         var hasCrashed = false
         var made = 0
     }
@@ -28,7 +29,6 @@ public final class CrashingStore: DecoratingStore {
     /// The store inside.
     public let base: any ObjectStore
 
-    private let moment: Moment
     private let counts: @Sendable (StoreRequest) -> Bool
     private let state: Mutex<State>
 
@@ -40,9 +40,8 @@ public final class CrashingStore: DecoratingStore {
         counting counts: @escaping @Sendable (StoreRequest) -> Bool = { _ in true }
     ) {
         self.base = base
-        self.moment = moment
         self.counts = counts
-        state = Mutex(State(left: requests))
+        state = Mutex(State(left: requests, moment: moment))
     }
 
     /// Whether the process is dead.
@@ -53,6 +52,14 @@ public final class CrashingStore: DecoratingStore {
 
     /// Dies now.
     public func crash() { state.withLock { $0.hasCrashed = true } }
+
+    /// Dies at the request after so many good ones from now on.
+    public func crash(after requests: Int, _ moment: Moment) {
+        state.withLock { state in
+            state.left = requests
+            state.moment = moment
+        }
+    }
 
     /// Makes the request, or fails as all do that a dead process asks.
     public func perform<Answer: Sendable>(
@@ -67,7 +74,7 @@ public final class CrashingStore: DecoratingStore {
                 return .alive
             }
             state.hasCrashed = true
-            if moment == .beforeEffect { return .dead }
+            if state.moment == .beforeEffect { return .dead }
             state.made += 1
             return .lastWords
         }

@@ -1,5 +1,4 @@
 import Check
-import Glibc
 import LocalState
 import Mount
 import Synchronization
@@ -11,7 +10,7 @@ import Synchronization
 /// somebody wants to know: two small queries, and no work for the mount.
 ///
 /// **Limits.** s3fs, a mount of an earlier version, one of another user or in another container, and one that does not answer
-/// within seconds are silent: all that is in flight may be theirs. Exchanges of two files are in no journal; see `OwnedWork`.
+/// within seconds are silent: all that is in flight may be theirs.
 final class LiveMounts: Sendable {
     /// What is known of one mount.
     private enum Knowledge: Sendable {
@@ -19,8 +18,8 @@ final class LiveMounts: Sendable {
         case other
         /// It does not tell.
         case silent
-        /// Its journal, and when it began, in seconds of Unix time.
-        case tells(journal: String, since: Int64)
+        /// Its journal.
+        case tells(journal: String)
     }
 
     /// Seconds to wait for a mount's answer.
@@ -48,10 +47,9 @@ final class LiveMounts: Sendable {
             switch knowledge(of: mounted) {
             case .other: break
             case .silent: work.silent.append(mounted.mountPoint)
-            case .tells(let journal, let since):
+            case .tells(let journal):
                 if let inventory = try? JournalInventory.read(journal, .rows) {
                     work.add(inventory)
-                    work.noteMount(since: since)
                 } else {
                     work.silent.append(mounted.mountPoint)
                 }
@@ -73,6 +71,6 @@ final class LiveMounts: Sendable {
             let status = try? client.ask(ControlRequest(command: .status)).status, let journal = status.journal
         else { return .silent }
         guard status.endpoint == endpoint else { return .other }
-        return .tells(journal: journal, since: Int64(time(nil)) - Int64(status.uptime))
+        return .tells(journal: journal)
     }
 }

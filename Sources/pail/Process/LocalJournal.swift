@@ -1,8 +1,8 @@
-import FileSystem
 import Glibc
 import LocalState
 import Logging
 import ObjectStore
+import Recovery
 
 /// The mount's state on this machine, opened: its directory, its journal, and what an earlier process has left there.
 ///
@@ -13,9 +13,6 @@ struct LocalJournal: Sendable {
     private static let mostMounts = 64
 
     let journal: Journal
-    /// Whether what a close could not store is kept for the next mount: not beside a ``WriteBackStore``, to which the journal's
-    /// intents belong.
-    var keepsForUpload = true
     let logger: Logger
     /// The path of the first of the bucket's directories; the others' have a number behind it.
     private let family: String
@@ -82,71 +79,8 @@ struct LocalJournal: Sendable {
     /// Requests: none where nothing was left. What fails is told in the log and tried again by the next mount.
     /// - Parameter waits: whether to return only once all of it is done.
     func recover(in store: RecordingStore, waits: Bool) async {
-        for rename in journal.renames {
-            let unfinished = UnfinishedRename(
-                from: rename.from.string, to: rename.to.string, isDeleting: rename.phase == .deleting,
-                replaces: rename.phase == .copyingOver)
-            do {
-                try await RenameRecovery(store: store, logger: logger).finish(unfinished)
-                try await journal.renameEnded(rename.id)
-            } catch {
-                logger.error(
-                    "the rename of \"\(rename.from)\" to \"\(rename.to)\", which an earlier mount had begun, cannot be ended: \(error)"
-                )
-            }
-        }
+        await RenamesEnding(journal: journal, store: store, logger: logger).run()
         let rest = Task { await store.removeLeftovers() }
         if waits { _ = await rest.value }
-    }
-}
-
-extension LocalJournal: RenameLog {
-    func renameBegan(from: String, to: String, replacing replaces: Bool) async throws -> Int64 {
-        try await journal.renameBegan(
-            from: ObjectKey(from), to: ObjectKey(to), phase: replaces ? .copyingOver : .copying)
-    }
-
-    func renameDeletes(_ id: Int64) async throws { try await journal.renameReached(id, .deleting) }
-
-    func renameEnded(_ id: Int64) async {
-        do {
-            try await journal.renameEnded(id)
-        } catch {
-            logger.warning("the end of a directory's rename could not be noted; the next mount does: \(error)")
-        }
-    }
-}
-
-extension LocalJournal: UnstoredLog {
-    func keep(_ content: UnstoredContent, replacing earlier: Int64?) async throws -> Int64? {
-        let pieces = content.pieces.map { piece -> PieceToKeep in
-            switch piece {
-            case .bytes(let body): .bytes(body)
-            case .stored(let key, let etag, let range): .stored(key: key, etag: etag, range: range)
-            }
-        }
-        switch content.cause {
-        case .conflict:
-            _ = try await journal.keep(
-                content.key, pieces: pieces, metadata: content.metadata, base: content.base, reason: content.reason,
-                replacing: earlier)
-            return nil
-        case .failure:
-            guard keepsForUpload else {
-                throw CommandError(.localState, "write-back mode has no room for it, or its journal fails")
-            }
-            return try await journal.keepForUpload(
-                content.key, pieces: pieces, metadata: content.metadata, base: content.base, replacing: earlier)
-        }
-    }
-
-    func drop(_ number: Int64) async {
-        do {
-            try await journal.dropForUpload(number)
-        } catch {
-            logger.warning(
-                "a content that is stored stays in the journal as well; the next mount finds that it is stored: \(error)"
-            )
-        }
     }
 }

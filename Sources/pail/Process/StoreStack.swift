@@ -2,6 +2,7 @@ import FileSystem
 import LocalState
 import Logging
 import ObjectStore
+import Recovery
 import S3
 
 /// The store as the file system sees it: the bucket, beneath it what this machine keeps, in one of two modes.
@@ -37,10 +38,9 @@ struct StoreStack: Sendable {
         let prefix = plan.request.source.prefix
         var limits = Journal.Options()
         limits.maximumBytes = options.journalSize
-        var local = try LocalJournal.open(
+        let local = try LocalJournal.open(
             below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
             prefix: prefix, options: limits, logger: logger)
-        local.keepsForUpload = !options.isWriteBack
         let cache = try openCache(plan, local, logger)
         if options.isReadOnly { return StoreStack(bucket, plan, local, cache, logger: logger) }
         // Before this mount shows anything: what dead mounts beside this one have left.
@@ -131,9 +131,11 @@ struct StoreStack: Sendable {
 
     /// Lets the file system rely on what this machine keeps.
     func apply(to options: inout FileSystemOptions, _ plan: MountPlan) {
-        options.renameLog = local
-        options.unstoredLog = local
+        let log = JournalLog(journal: local.journal, keepsForUpload: writeBack == nil, logger: logger)
+        options.renameLog = log
+        options.unstoredLog = log
         guard let writeBack else { return }
+        options.ordersChanges = true
         options.settle = {
             try? await writeBack.settle()
             return writeBack.pending(limit: 0).count

@@ -29,6 +29,8 @@ import Testing
         func renameEnded(_ id: Int64) async {
             if !store.hasCrashed { renames.withLock { $0[id] = nil } }
         }
+        func exchangeBegan(_ exchange: UnfinishedExchange) async throws -> Int64 { 2 }
+        func exchangeEnded(_ id: Int64, leaving garbage: ObjectKey?) async {}
     }
 
     private static let contents = ["a": "1", "b/c": "22", "b/d": "333", "b/e/f": "4444", "g h": "55555"]

@@ -1,0 +1,70 @@
+import FileSystem
+import Foundation
+import Logging
+import ObjectStore
+import ObjectStoreTesting
+import Recovery
+
+@testable import LocalState
+
+/// A strict mount with its journal on the disk, as `pail mount` puts it together, over a store that may die.
+struct StrictMount {
+    static let scratch = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NSTemporaryDirectory()
+
+    let journal: Journal
+    let store: CrashingStore
+    let driver: FileSystemDriver
+    let fileSystem: BucketFileSystem
+
+    /// Says nothing, or all.
+    static func logger(isTraced: Bool) -> Logger {
+        if isTraced { return Logger(label: "model") { StreamLogHandler.standardOutput(label: $0) } }
+        var logger = Logger(label: "model", factory: { _ in SwiftLogNoOpLogHandler() })
+        logger.logLevel = .critical
+        return logger
+    }
+
+    /// A file system over a store.
+    static func fileSystem(
+        _ store: any ObjectStore, logger: Logger, _ change: (inout FileSystemOptions) -> Void
+    ) -> BucketFileSystem {
+        var options = FileSystemOptions()
+        options.partSize = 64
+        options.memoryLimit = 1 << 20
+        change(&options)
+        return BucketFileSystem(store: store, prefix: "", options: options, logger: logger)
+    }
+
+    /// Opens the journal, ends what an earlier process has left, and mounts.
+    static func open(
+        _ directory: String, over base: any ObjectStore, attributeTimeout: Double, logger: Logger
+    ) async throws -> StrictMount {
+        var limits = Journal.Options()
+        limits.minimumFree = 0
+        let journal = try Journal.open(in: StateDirectory.open(directory), options: limits, logger: logger)
+        if journal.intentsLeft > 0 {
+            let leftovers = WriteBackStore(CheckThenActStore(base: base), journal: journal, logger: logger)
+            await leftovers.close(draining: .seconds(30))
+        } else {
+            journal.sweep()
+        }
+        let mortal = CrashingStore(base, after: .max)
+        let recording = RecordingStore(mortal, journal: journal, temporaryPrefix: ".pail/unlinked/", logger: logger)
+        await RenamesEnding(journal: journal, store: recording, logger: logger).run()
+        await recording.removeLeftovers()
+        let log = JournalLog(journal: journal, keepsForUpload: true, logger: logger)
+        let fileSystem = fileSystem(recording, logger: logger) { options in
+            options.attributeTimeout = attributeTimeout
+            options.renameLog = log
+            options.unstoredLog = log
+        }
+        return StrictMount(
+            journal: journal, store: mortal, driver: FileSystemDriver(fileSystem: fileSystem), fileSystem: fileSystem)
+    }
+
+    /// Ends as a killed process does.
+    func abandon() {
+        store.crash()
+        journal.abandon()
+    }
+}
