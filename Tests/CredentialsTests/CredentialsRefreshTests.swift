@@ -72,6 +72,8 @@ import Testing
         #expect(refresh.ask(now: 3601.5) == .fail(error))
         #expect(refresh.isValid(now: 3601.5) == false)
         #expect(refresh.ask(now: 3602.1) == .wait(begins: true))
+        for _ in 0..<9 { refresh.failed(error, now: 3602.1) }
+        #expect(refresh.ask(now: 3607.2) == .wait(begins: true), "no minute without keys")
     }
 
     @Test func shortLivesHaveShortMargins() {

@@ -249,7 +249,7 @@ def test_keys_that_end_under_load(run):
         errors = load.finish()
         expect(not errors, f"{name}: {len(errors)} of {load.operations} operations failed, first {errors[:3]}")
         expect(load.operations > 5 * seconds, f"{name}: the load came to nothing")
-        expect(setting.authority.given >= seconds // LIFETIME, f"{name}: keys were given out {setting.authority.given} times only")
+        expect(setting.authority.given >= seconds // LIFETIME // 2, f"{name}: keys were given out {setting.authority.given} times only")
         count = scan_for_secrets(run, setting, mount)
         run.note(f"{name}: {load.operations} operations, keys given out {setting.authority.given} times, refused "
                  f"{setting.gate.refusals}, {count} secrets looked for")

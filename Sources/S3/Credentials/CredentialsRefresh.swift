@@ -14,7 +14,8 @@ internal import ObjectStore
 ///
 /// A service that gives credentials that are at their end already (its clock or this machine's is wrong, or it cannot renew
 /// them) is believed: they are used until the store refuses them, and asked for again every half minute. After a failure
-/// the next refresh waits 1 s, then 2 s, up to a minute.
+/// the next refresh waits 1 s, then 2 s, up to a minute; up to 5 s where
+/// requests have nothing to be signed with.
 struct CredentialsRefresh: Sendable {
     /// What a request shall do.
     enum Answer: Sendable, Equatable {
@@ -122,7 +123,7 @@ struct CredentialsRefresh: Sendable {
         lastError = error
         let pause = Double(1 << min(failures, 6))
         failures += 1
-        next = now + min(pause, 60)
+        next = now + min(pause, isValid(now: now) ? 60 : 5)
     }
 
     /// What the credentials are made from has changed (a person has logged in): a refresh that has failed may be tried at once.

@@ -54,7 +54,7 @@ struct StatusWatch {
         var lines = lines
         if lines.count >= size.rows {
             let last = lines.suffix(2)
-            lines = lines.prefix(max(0, size.rows - 1 - last.count)) + last
+            lines = Array(lines.prefix(max(0, size.rows - 1 - last.count)) + last)
         }
         return lines.map { String($0.prefix(size.columns - 1)) }
     }
