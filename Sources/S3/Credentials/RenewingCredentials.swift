@@ -51,8 +51,26 @@ final class RenewingCredentials: Sendable {
             switch answer {
             case .use(let credentials, _): return credentials
             case .fail(let error): throw error
-            case .wait: await task?.value
+            case .wait:
+                if let task { await Self.wait(for: task) }
+                if Task.isCancelled { throw CredentialsError("cancelled", isTransient: true) }
             }
+        }
+    }
+
+    /// Returns when the refresh is over or this task is cancelled: a program that waits can be killed.
+    private static func wait(for refresh: Task<Void, Never>) async {
+        let end = FirstOf()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                end.set(continuation)
+                Task.detached {
+                    await refresh.value
+                    end.come()
+                }
+            }
+        } onCancel: {
+            end.come()
         }
     }
 
@@ -98,5 +116,32 @@ final class RenewingCredentials: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
+
+/// Wakes one task by whichever event comes first; the events may come before the task waits.
+private final class FirstOf: Sendable {
+    private struct State {
+        var waiter: CheckedContinuation<Void, Never>?
+        var hasCome = false
+    }
+
+    private let state = Mutex(State())
+
+    func set(_ waiter: CheckedContinuation<Void, Never>) {
+        let isLate = state.withLock { state in
+            if !state.hasCome { state.waiter = waiter }
+            return state.hasCome
+        }
+        if isLate { waiter.resume() }
+    }
+
+    func come() {
+        let waiter = state.withLock { state in
+            state.hasCome = true
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
     }
 }
