@@ -47,10 +47,13 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CChecksum"),
 
+        // What is counted and timed while Pail runs, and how that is written for Prometheus.
+        .target(name: "Metrics", swiftSettings: strict),
+
         // The store: the protocol every layer speaks, and S3 behind it.
         .target(name: "ObjectStore", dependencies: ["CChecksum"], swiftSettings: strict),
         .target(
-            name: "S3", dependencies: ["ObjectStore", "CCurl", "CXML2", "CCrypto", logging, collections],
+            name: "S3", dependencies: ["ObjectStore", "Metrics", "CCurl", "CXML2", "CCrypto", logging, collections],
             swiftSettings: strict),
 
         // What survives on this machine: the journal, and the store that uploads later.
@@ -63,7 +66,7 @@ let package = Package(
             name: "FileSystem", dependencies: ["ObjectStore", "CLinux", system, logging, collections],
             swiftSettings: strict),
         .target(
-            name: "Mount", dependencies: ["FileSystem", "CFuse", "CLinux", system, logging, collections],
+            name: "Mount", dependencies: ["FileSystem", "Metrics", "CFuse", "CLinux", system, logging, collections],
             swiftSettings: strict),
         // For engines and monitors that ask a process something.
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", system, logging], swiftSettings: strict),
@@ -82,6 +85,7 @@ let package = Package(
             name: "pail",
             dependencies: [
                 "ObjectStore", "S3", "LocalState", "FileSystem", "Mount", "HTTPServer", "Recovery", "Check", "Volumes",
+                "Metrics",
                 "CLinux", arguments, system, logging,
             ],
             swiftSettings: strict),
@@ -89,6 +93,7 @@ let package = Package(
         // For tests: a store in memory with S3's semantics, decorators that inject faults, servers to start and stop.
         .target(
             name: "ObjectStoreTesting", dependencies: ["ObjectStore", collections], swiftSettings: strict),
+        .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectStoreTesting"], swiftSettings: strict),
         .testTarget(
@@ -98,10 +103,14 @@ let package = Package(
             name: "LocalStateTests", dependencies: ["LocalState", "ObjectStore", "ObjectStoreTesting", "CSQLite"],
             swiftSettings: strict),
         .testTarget(
-            name: "CredentialsTests", dependencies: ["S3", "ObjectStoreTesting", logging], swiftSettings: strict),
+            name: "CredentialsTests", dependencies: ["S3", "ObjectStore", "ObjectStoreTesting", logging],
+            swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["pail", "S3", "ObjectStore", "ObjectStoreTesting", "Mount", "Volumes", system, logging],
+            dependencies: [
+                "pail", "S3", "ObjectStore", "ObjectStoreTesting", "LocalState", "Metrics", "Mount", "Volumes", system,
+                logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VolumesTests", dependencies: ["Volumes", "HTTPServer", system, logging], swiftSettings: strict),

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+extern const char *strerrorname_np(int error);
 extern int fallocate64(int fd, int mode, int64_t offset, int64_t length);
 extern int memfd_create(const char *name, unsigned int flags);
 
@@ -37,6 +38,9 @@ static inline void pail_trim_heap(void) {
     malloc_trim(0);
 #endif
 }
+
+// strerrorname_np(3): "ENOENT"; NULL for what is no errno.
+static inline const char *pail_errno_name(int error) { return error > 0 ? strerrorname_np(error) : 0; }
 
 // waitid(2): a child that has ended and that nobody has waited for; it stays as it is. 0 where there is none.
 static inline pid_t pail_ended_child(void) {

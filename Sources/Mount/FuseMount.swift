@@ -113,6 +113,9 @@ public final class FuseMount: Sendable {
     /// Requests that wait for an asynchronous verb at this moment.
     public var pendingRequests: Int { dispatcher.pending.count }
 
+    /// What programs asked of the mount so far.
+    public var metrics: OperationMetrics { dispatcher.metrics }
+
     deinit {
         guard !hasRun.load(ordering: .acquiring) else { return }
         unmountOurs()

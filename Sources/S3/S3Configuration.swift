@@ -107,8 +107,15 @@ public struct S3Configuration: Sendable {
     public var serverSideEncryption: String?
     /// `x-amz-server-side-encryption-aws-kms-key-id` for new objects.
     public var kmsKeyID: String?
+    /// Keys of one's own that objects are encrypted by (SSE-C). The store must be reached by https: they go over the wire.
+    public var customerKeys: [CustomerKey] = []
+    /// Whether new objects are encrypted by the first of them; else they are for reading what is there.
+    public var encryptsByCustomerKey = false
     /// Headers added to every request, and signed with it.
     public var extraHeaders: [(name: String, value: String)] = []
+
+    /// Told of each attempt after its end, on the request's own task: it must not wait for long. Nil for nobody.
+    public var onRequest: (@Sendable (RequestRecord) -> Void)?
 
     /// A bucket at an endpoint, all else at its default.
     public init(endpoint: String, region: String, bucket: String, addressing: AddressingStyle) {

@@ -30,7 +30,9 @@ public final class S3Store: ObjectStore {
     let clockOffset = Atomic<Int64>(0)
     let checksumsRefused = Atomic<Bool>(false)
     let accessControl = ObjectAccessControl()
-    let counters = Mutex(RequestStatistics())
+    let customerKeys: CustomerKeyEncryption
+    /// What was asked and moved so far.
+    public let metrics: RequestMetrics
     let retryPolicy: RetryPolicy
     let reachability = Mutex(Reachability())
     private let currentFeatures = Mutex(StoreFeatures())
@@ -38,8 +40,16 @@ public final class S3Store: ObjectStore {
     /// A store. No request is made: ``checkBucket()`` tells whether it can be reached.
     ///
     /// A malformed endpoint is told by the first request (`invalidRequest`).
-    public init(configuration: S3Configuration, credentials: any CredentialsProvider, logger: Logger) {
+    /// - Parameter metrics: where to count; of another store, where both count as one.
+    public init(
+        configuration: S3Configuration, credentials: any CredentialsProvider,
+        metrics: RequestMetrics = RequestMetrics(),
+        logger: Logger
+    ) {
         self.configuration = configuration
+        self.metrics = metrics
+        customerKeys = CustomerKeyEncryption(
+            keys: configuration.customerKeys, encryptsNew: configuration.encryptsByCustomerKey)
         self.credentials = credentials
         self.logger = logger
         retryPolicy = RetryPolicy(
@@ -80,7 +90,10 @@ public final class S3Store: ObjectStore {
     public func setFeatures(_ features: StoreFeatures) { currentFeatures.withLock { $0 = features } }
 
     /// What was asked and moved so far.
-    public var statistics: RequestStatistics { counters.withLock { $0 } }
+    public var statistics: RequestStatistics { RequestStatistics(metrics) }
+
+    /// Whether nothing but failures came for a while.
+    public var isLost: Bool { reachability.withLock { $0.isLost } }
 
     /// Ends all requests (they fail as `cancelled`) and closes the connections. Waits for the HTTP thread. Later requests fail.
     public func shutdown() { engine?.shutdown() }
@@ -116,6 +129,15 @@ public struct RequestStatistics: Sendable, Equatable {
 
     /// Nothing yet.
     public init() {}
+
+    /// What was counted so far.
+    init(_ metrics: RequestMetrics) {
+        for answers in metrics.requests { requests[answers.operation, default: 0] += Int(answers.count) }
+        retries = Int(metrics.retries)
+        failures = Int(metrics.errors)
+        bytesReceived = Int64(metrics.bytesReceived)
+        bytesSent = Int64(metrics.bytesSent)
+    }
 }
 
 extension Endpoint {

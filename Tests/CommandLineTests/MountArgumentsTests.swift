@@ -28,7 +28,7 @@ import Testing
     @Test func everyOptionSetsSomethingInEachSpelling() throws {
         let values = [
             "URL": "http://h:1", "NAME": "some", "FILE": "/f", "DIR": "/d", "SIZE": "64MiB", "TIME": "7s", "ID": "7",
-            "MODE": "0700", "CLASS": "GLACIER",
+            "MODE": "0700", "CLASS": "GLACIER", "ACL": "private", "ADDR": "9464", "FILE[:KEYFILE]": "/f:/g",
         ]
         for option in MountOptionTable.groups.flatMap(\.options) where option.name != "rw" {
             var value: String?

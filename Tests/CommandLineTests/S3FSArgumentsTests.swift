@@ -148,7 +148,6 @@ import Testing
         #expect(problem("b1c", "/m", "-o", "url")?.contains("needs a value") == true)
         #expect(problem("b1c", "/m", "-o", "allow_other=1")?.contains("takes no value") == true)
         #expect(problem("b1c", "/m", "-o", "accessKeyId=k")?.contains("passwd_file") == true)
-        #expect(problem("b1c", "/m", "-o", "use_sse=custom:/key")?.contains("SSE-C") == true)
         #expect(problem("b1c", "/m", "-o", "uid=me")?.contains("uid") == true)
         #expect(problem("b1c", "/m", "-o", "mp_umask=9")?.contains("octal") == true)
         #expect(problem("-o", "bucket=other", "b1c", "/m")?.contains("two buckets") == true)

@@ -21,6 +21,7 @@ import Testing
     @Test(
         arguments: [
             (.noSuchBucket, "NoSuchBucket", .refused, "no such bucket"), (.notFound, nil, .refused, "no such bucket"),
+            (.accessDenied, "CredentialsUnavailable", .configuration, "no keys to sign with"),
             (.accessDenied, "InvalidAccessKeyId", .refused, "does not know the access key"),
             (.accessDenied, "SignatureDoesNotMatch", .refused, "secret key is wrong"),
             (.accessDenied, "AccessDenied", .refused, "access denied"), (.accessDenied, nil, .refused, "access denied"),

@@ -15,6 +15,7 @@ import Testing
     ) -> CredentialsSearch {
         var environment = environment
         environment["HOME"] = directory.path
+        environment["AWS_EC2_METADATA_DISABLED"] = environment["AWS_EC2_METADATA_DISABLED"] ?? "true"
         var search = CredentialsSearch(
             bucket: bucket, isAnonymous: anonymous, passwdFile: passwdFile, profile: profile, environment: environment)
         search.paths.systemPasswd = directory.path + "/etc-passwd"

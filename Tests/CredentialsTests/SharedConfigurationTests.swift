@@ -67,7 +67,6 @@ import Testing
         ("aws_secret_access_key = SECRETWORD", "conf:2: aws_secret_access_key without"),
         ("aws_access_key_id = A\naws_secret_access_key = SECRET WORD", "conf:3: aws_secret_access_key: one word"),
         ("aws_access_key_id =\naws_secret_access_key = SECRETWORD", "conf:2: aws_access_key_id: one word"),
-        ("credential_process = /bin/SECRETWORD", "conf:2: profile \"w\" gets its keys by credential_process"),
         ("ignore_configured_endpoint_urls = perhaps", "conf:2: ignore_configured"),
     ])
     func refusesWithFileAndLine(_ text: String, _ beginning: String) throws {

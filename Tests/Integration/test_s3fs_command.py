@@ -153,7 +153,7 @@ def test_s3fs_errors(run):
             ([f"{bucket}:/missing", directory, "-o", base], "/missing"),
             ([bucket, directory + "-missing", "-o", base], "-missing"),
             ([bucket, directory, "-o", base + ",frobnicate"], "frobnicate"),
-            ([bucket, directory, "-o", base + ",use_sse=custom:/key"], "SSE-C"),
+            ([bucket, directory, "-o", base + ",use_sse=custom:/nonexistent-key"], "/nonexistent-key"),
             ([bucket, directory, "-o", base + ",passwd_file=/nonexistent"], "/nonexistent"),
             ([bucket], "MOUNTPOINT")]:
         done = command(*arguments, status=1)

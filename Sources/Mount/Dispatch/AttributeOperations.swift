@@ -7,7 +7,7 @@ import SystemPackage
 extension Dispatcher {
     static func addAttributes(to table: inout fuse_lowlevel_ops) {
         table.getattr = { raw, node, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .getattr)
             let (node, handle) = (NodeID(rawValue: node), info.map { HandleID(rawValue: $0.pointee.fh) })
             if let answer = request.fileSystem.attributesNow(of: node, handle: handle) {
                 return request.reply(attributes: answer)
@@ -20,7 +20,7 @@ extension Dispatcher {
             }
         }
         table.setattr = { raw, node, status, set, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .setattr)
             let (node, handle) = (NodeID(rawValue: node), info.map { HandleID(rawValue: $0.pointee.fh) })
             let (changes, caller) = (AttributeChanges(status!.pointee, set: set), request.caller)
             request.continueAsynchronously { request in
@@ -31,7 +31,7 @@ extension Dispatcher {
             }
         }
         table.readlink = { raw, node in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .readlink)
             let node = NodeID(rawValue: node)
             request.continueAsynchronously { request in
                 switch await outcome({ () async throws(Errno) in try await request.fileSystem.readSymbolicLink(node) })
@@ -52,7 +52,7 @@ extension Dispatcher {
             }
         }
         table.statfs = { raw, _ in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .statfs)
             let numbers = request.fileSystem.statistics()
             var answer = statvfs()
             answer.f_bsize = UInt(numbers.blockSize)

@@ -8,7 +8,7 @@ import SystemPackage
 extension Dispatcher {
     static func addDirectories(to table: inout fuse_lowlevel_ops) {
         table.opendir = { raw, node, _ in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .opendir)
             let node = NodeID(rawValue: node)
             if let answer = request.fileSystem.openDirectoryNow(node) { return request.reply(openDirectory: answer) }
             request.continueAsynchronously { request in
@@ -19,15 +19,15 @@ extension Dispatcher {
             }
         }
         table.readdir = { raw, _, size, cookie, info in
-            FuseRequest(raw!).replyDirectory(
+            FuseRequest(raw!, .readdir).replyDirectory(
                 HandleID(rawValue: info!.pointee.fh), from: UInt64(bitPattern: Int64(cookie)), size: size, plus: false)
         }
         table.readdirplus = { raw, _, size, cookie, info in
-            FuseRequest(raw!).replyDirectory(
+            FuseRequest(raw!, .readdir).replyDirectory(
                 HandleID(rawValue: info!.pointee.fh), from: UInt64(bitPattern: Int64(cookie)), size: size, plus: true)
         }
         table.fsyncdir = { raw, _, _, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .fsyncdir)
             let handle = HandleID(rawValue: info!.pointee.fh)
             request.continueAsynchronously { request in
                 let answer = await outcome { () async throws(Errno) in
@@ -37,7 +37,7 @@ extension Dispatcher {
             }
         }
         table.releasedir = { raw, _, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .releasedir)
             request.fileSystem.releaseDirectory(HandleID(rawValue: info!.pointee.fh))
             request.reply(.success(()))
         }

@@ -15,6 +15,7 @@ final class Dispatcher: Sendable {
     let logger: Logger
     let pending = PendingRequests()
     let gate = ReplyGate()
+    let metrics = OperationMetrics()
     /// Set by INIT: what the kernel and we agreed upon, for the log.
     let isInitialized = Atomic<Bool>(false)
 

@@ -14,7 +14,7 @@ import SystemPackage
 extension Dispatcher {
     static func addExtendedAttributes(to table: inout fuse_lowlevel_ops) {
         table.getxattr = { raw, node, name, size in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .getxattr)
             let node = NodeID(rawValue: node)
             request.withAttributeName(name, missing: .noData) { name in
                 if let answer = request.fileSystem.extendedAttributeNow(name, of: node) {
@@ -29,7 +29,7 @@ extension Dispatcher {
             }
         }
         table.listxattr = { raw, node, size in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .listxattr)
             let node = NodeID(rawValue: node)
             request.continueAsynchronously { request in
                 let answer = await outcome { () async throws(Errno) in
@@ -39,7 +39,7 @@ extension Dispatcher {
             }
         }
         table.setxattr = { raw, node, name, value, size, flags in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .setxattr)
             let (node, caller) = (NodeID(rawValue: node), request.caller)
             let value = Array(UnsafeRawBufferPointer(start: value, count: size))
             // XATTR_CREATE and XATTR_REPLACE of setxattr(2).
@@ -55,7 +55,7 @@ extension Dispatcher {
             }
         }
         table.removexattr = { raw, node, name in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .removexattr)
             let (node, caller) = (NodeID(rawValue: node), request.caller)
             request.withAttributeName(name, missing: .noData) { name in
                 request.continueAsynchronously { request in

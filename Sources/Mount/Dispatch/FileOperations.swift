@@ -7,7 +7,7 @@ import SystemPackage
 extension Dispatcher {
     static func addFiles(to table: inout fuse_lowlevel_ops) {
         table.create = { raw, parent, name, mode, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .create)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             let (flags, permissions) = (OpenFlags(rawValue: info!.pointee.flags), mode & 0o7777)
             request.withName(name) { name in
@@ -26,7 +26,7 @@ extension Dispatcher {
             }
         }
         table.open = { raw, node, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .open)
             let (node, caller) = (NodeID(rawValue: node), request.caller)
             let flags = OpenFlags(rawValue: info!.pointee.flags)
             if let answer = request.fileSystem.openNow(node, flags: flags, by: caller) {
@@ -40,7 +40,7 @@ extension Dispatcher {
             }
         }
         table.read = { raw, _, length, offset, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .read)
             let (handle, offset) = (HandleID(rawValue: info!.pointee.fh), Int64(offset))
             if let answer = request.fileSystem.readNow(handle, offset: offset, length: length) {
                 return request.reply(read: answer, length: length)
@@ -55,7 +55,7 @@ extension Dispatcher {
         // `write`, not `write_buf`: the latter is for data that stays in a pipe (splice). What the file system takes is memory,
         // so a pipe would add a copy or two system calls and take none away.
         table.write = { raw, _, bytes, count, offset, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .write)
             let (handle, offset) = (HandleID(rawValue: info!.pointee.fh), Int64(offset))
             let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
             if let answer = request.fileSystem.writeNow(handle, offset: offset, bytes) {
@@ -71,7 +71,7 @@ extension Dispatcher {
             }
         }
         table.fallocate = { raw, _, mode, offset, length, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .fallocate)
             let (handle, mode) = (HandleID(rawValue: info!.pointee.fh), AllocationMode(rawValue: mode))
             let (offset, length) = (Int64(offset), Int64(length))
             request.continueAsynchronously { request in
@@ -82,7 +82,7 @@ extension Dispatcher {
             }
         }
         table.copy_file_range = { raw, _, sourceOffset, source, _, offset, target, length, _ in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .copyFileRange)
             let (source, target) = (HandleID(rawValue: source!.pointee.fh), HandleID(rawValue: target!.pointee.fh))
             let (sourceOffset, offset) = (Int64(sourceOffset), Int64(offset))
             // The answer has 32 bits; the kernel asks for less than 2 GiB at once.
@@ -98,7 +98,7 @@ extension Dispatcher {
         }
         // Only for data and holes: the kernel knows the rest.
         table.lseek = { raw, _, offset, whence, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .lseek)
             guard let target = SeekTarget(rawValue: whence) else {
                 request.reply(error: .invalidArgument)
                 return
@@ -110,7 +110,7 @@ extension Dispatcher {
             }
         }
         table.flush = { raw, _, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .flush)
             let (handle, caller) = (HandleID(rawValue: info!.pointee.fh), request.caller)
             if let answer = request.fileSystem.flushNow(handle, by: caller) { return request.reply(answer) }
             // What this would store the release behind it stores, which nobody waits for.
@@ -124,7 +124,7 @@ extension Dispatcher {
         }
         // With or without metadata (fdatasync) is one to the store: both are in one object.
         table.fsync = { raw, _, _, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .fsync)
             let handle = HandleID(rawValue: info!.pointee.fh)
             request.continueAsynchronously { request in
                 let answer = await outcome { () async throws(Errno) in
@@ -134,7 +134,7 @@ extension Dispatcher {
             }
         }
         table.release = { raw, _, info in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .release)
             let handle = HandleID(rawValue: info!.pointee.fh)
             if request.fileSystem.releaseNow(handle) { return request.reply(.success(())) }
             request.continueAsynchronously { request in
@@ -182,7 +182,9 @@ extension FuseRequest {
     /// Answers with a number of bytes taken.
     func reply(written answer: Result<Int, Errno>, of count: Int) {
         switch answer {
-        case .success(let written): reply { fuse_reply_write($0, min(written, count)) }
+        case .success(let written):
+            note(written: min(written, count))
+            reply { fuse_reply_write($0, min(written, count)) }
         case .failure(let error): reply(error: error)
         }
     }
@@ -195,6 +197,7 @@ extension FuseRequest {
     func reply(read answer: Result<ReadReply, Errno>, length: Int) {
         switch answer {
         case .success(let read):
+            note(read: min(read.count, length))
             withExtendedLifetime(read) {
                 if read.segments.count > Self.maximumPieces {
                     return replyCopying(read, length: length)

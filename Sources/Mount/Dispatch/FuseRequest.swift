@@ -2,6 +2,7 @@ import CFuse
 import FileSystem
 import Glibc
 import Logging
+import Metrics
 import Synchronization
 import SystemPackage
 
@@ -20,9 +21,14 @@ final class FuseRequest: Sendable {
 
     /// The mount's dispatcher.
     let dispatcher: Dispatcher
+    private let operation: FileSystemOperation
+    private let arrival = MonotonicTime.nanoseconds
+    /// Whether it could not be answered at once. Set on the FUSE thread, before the task that reads it begins.
+    private nonisolated(unsafe) var waits = false
 
-    init(_ raw: fuse_req_t) {
+    init(_ raw: fuse_req_t, _ operation: FileSystemOperation) {
         self.raw = raw
+        self.operation = operation
         dispatcher = Dispatcher.of(raw)
     }
 
@@ -43,12 +49,24 @@ final class FuseRequest: Sendable {
             dispatcher.logger.error("A request was answered twice; the second answer is dropped")
             return false
         }
+        // Before the answer, so that the program that has it finds itself counted.
+        dispatcher.metrics.ended(operation, nanoseconds: MonotonicTime.nanoseconds - arrival, waited: waits)
         return dispatcher.gate.pass { send(raw) == 0 } ?? false
     }
 
     /// Answers with an error.
     @discardableResult
-    func reply(error: Errno) -> Bool { reply { fuse_reply_err($0, error.rawValue) } }
+    func reply(error: Errno) -> Bool {
+        dispatcher.metrics.failed(operation, error)
+        return reply { fuse_reply_err($0, error.rawValue) }
+    }
+
+    /// Counts what a read gives or a write takes; before the answer.
+    func note(read bytes: Int) { dispatcher.metrics.read(bytes, waited: waits) }
+    func note(written bytes: Int) {
+        // Not what is copied by copy_file_range(2), which no program has in its hands.
+        if operation == .write { dispatcher.metrics.written(bytes) }
+    }
 
     /// Answers with nothing but success, or with an error.
     func reply(_ result: Result<Void, Errno>) {
@@ -60,6 +78,7 @@ final class FuseRequest: Sendable {
 
     /// Goes on in a task, which must answer. The FUSE thread returns at once.
     func continueAsynchronously(_ operation: @escaping @Sendable (FuseRequest) async -> Void) {
+        waits = true
         let pending = dispatcher.pending
         let number = pending.begin()
         // Before the task exists, as its reply frees the request. libfuse calls back at once if the interrupt is there already,

@@ -7,7 +7,7 @@ import SystemPackage
 extension Dispatcher {
     static func addNames(to table: inout fuse_lowlevel_ops) {
         table.lookup = { raw, parent, name in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .lookup)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             request.withName(name) { name in
                 if let answer = request.fileSystem.lookupNow(name, in: parent, by: caller) {
@@ -23,19 +23,19 @@ extension Dispatcher {
         }
         // No reply goes to the kernel for these two, but libfuse wants its request back.
         table.forget = { raw, node, count in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .forget)
             request.fileSystem.forget(NodeID(rawValue: node), lookups: count)
             request.replyNone()
         }
         table.forget_multi = { raw, count, items in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .forget)
             for item in UnsafeBufferPointer(start: items, count: count) {
                 request.fileSystem.forget(NodeID(rawValue: item.ino), lookups: item.nlookup)
             }
             request.replyNone()
         }
         table.mkdir = { raw, parent, name, mode in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .mkdir)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             request.withName(name) { name in
                 request.continueAsynchronously { request in
@@ -48,7 +48,7 @@ extension Dispatcher {
             }
         }
         table.mknod = { raw, parent, name, mode, device in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .mknod)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             // mknod(2): no type bits mean a regular file. The kernel fills them in; an older one might not.
             let type = mode & S_IFMT == 0 ? FileType.regular : FileType(mode: mode)
@@ -68,7 +68,7 @@ extension Dispatcher {
             }
         }
         table.symlink = { raw, target, parent, name in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .symlink)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             let target = Array(UnsafeRawBufferPointer(start: target!, count: strlen(target!)))
             request.withName(name) { name in
@@ -81,7 +81,7 @@ extension Dispatcher {
             }
         }
         table.unlink = { raw, parent, name in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .unlink)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             request.withName(name) { name in
                 request.continueAsynchronously { request in
@@ -93,7 +93,7 @@ extension Dispatcher {
             }
         }
         table.rmdir = { raw, parent, name in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .rmdir)
             let (parent, caller) = (NodeID(rawValue: parent), request.caller)
             request.withName(name) { name in
                 request.continueAsynchronously { request in
@@ -105,7 +105,7 @@ extension Dispatcher {
             }
         }
         table.rename = { raw, parent, name, newParent, newName, flags in
-            let request = FuseRequest(raw!)
+            let request = FuseRequest(raw!, .rename)
             let (parent, newParent) = (NodeID(rawValue: parent), NodeID(rawValue: newParent))
             let caller = request.caller
             request.withName(name) { name in
@@ -122,7 +122,7 @@ extension Dispatcher {
             }
         }
         // An object has one key. Left to libfuse this would be ENOSYS, which programs do not expect of link(2).
-        table.link = { raw, _, _, _ in FuseRequest(raw!).reply(error: .notSupportedOnSocket) }
+        table.link = { raw, _, _, _ in FuseRequest(raw!, .link).reply(error: .notSupportedOnSocket) }
     }
 }
 

@@ -46,6 +46,14 @@ public struct Credentials: Sendable, Equatable, CustomStringConvertible, CustomD
 public protocol CredentialsProvider: Sendable {
     /// The credentials to sign with now; nil to send requests unsigned (anonymous access).
     func credentials() async throws -> Credentials?
+
+    /// The credentials to sign with after the store has refused `refused` as expired or unknown: others, where there are any.
+    func credentials(insteadOf refused: Credentials) async throws -> Credentials?
+}
+
+extension CredentialsProvider {
+    /// What ``credentials()`` gives.
+    public func credentials(insteadOf refused: Credentials) async throws -> Credentials? { try await credentials() }
 }
 
 /// Credentials that never change.

@@ -96,7 +96,7 @@ public struct EndpointResolution: Sendable, Equatable {
         return isHostName ? .virtualHost : .path
     }
 
-    private static func configuredRegion(_ choices: Choices, _ environment: [String: String], _ profile: Profile?)
+    static func configuredRegion(_ choices: Choices, _ environment: [String: String], _ profile: Profile?)
         throws(ConfigurationError) -> String?
     {
         if let region = choices.region { return region }

@@ -14,7 +14,7 @@ public struct Profile: Sendable, Equatable {
     }
 
     /// `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token`, all of one file; nil where the profile has none.
-    /// - Throws: where one half is missing, or where the profile gets its keys in a way that Pail does not know.
+    /// - Throws: where one half is missing.
     public func credentials() throws(ConfigurationError) -> Credentials? {
         for place in [keys, settings].compactMap({ $0 }) {
             let key = place.section.property("aws_access_key_id")
@@ -36,22 +36,20 @@ public struct Profile: Sendable, Equatable {
             case (nil, nil): continue
             }
         }
-        for place in [keys, settings].compactMap({ $0 }) {
-            for name in Self.otherSources {
-                guard let property = place.section.property(name) else { continue }
-                throw ConfigurationError(
-                    file: place.file, line: property.line,
-                    "profile \"\(self.name)\" gets its keys by \(name), which Pail does not do; put keys into the profile "
-                        + "or the environment (aws configure export-credentials --profile \(self.name) --format env)")
-            }
-        }
         return nil
     }
 
-    /// Settings that name a way to keys other than the keys themselves.
-    private static let otherSources = [
-        "credential_process", "role_arn", "sso_session", "sso_start_url", "web_identity_token_file", "login_session",
-    ]
+    /// A property's value as it stands; nil where it is missing or empty.
+    func text(_ name: String) -> String? {
+        property(name).flatMap { $0.0.value.isEmpty ? nil : $0.0.value }
+    }
+
+    /// An error at the place of a property.
+    func problem(_ name: String, _ message: String) -> ConfigurationError {
+        let found = property(name)
+        return ConfigurationError(
+            file: found?.file, line: found?.0.line, "profile \"\(self.name)\": \(name): \(message)")
+    }
 
     /// `region`
     public func region() throws(ConfigurationError) -> String? {
@@ -60,8 +58,8 @@ public struct Profile: Sendable, Equatable {
         }
     }
 
-    /// The endpoint: that of the profile's `services` section for S3, else the profile's `endpoint_url`.
-    public func endpoint() throws(ConfigurationError) -> EndpointURL? {
+    /// The endpoint: that of the profile's `services` section for S3 (or another service), else the profile's `endpoint_url`.
+    public func endpoint(of service: String = "s3") throws(ConfigurationError) -> EndpointURL? {
         if let services = settings?.section.property("services"), let config, let place = settings {
             let section = config.document.sections.first {
                 $0.qualifiedName.map { $0 == ("services", services.value) } ?? false
@@ -70,7 +68,7 @@ public struct Profile: Sendable, Equatable {
                 throw ConfigurationError(
                     file: place.file, line: services.line, "there is no section [services \(services.value)]")
             }
-            if let url = section.property("s3")?.nested.last(where: { $0.name == "endpoint_url" }) {
+            if let url = section.property(service)?.nested.last(where: { $0.name == "endpoint_url" }) {
                 return try endpoint(from: url, in: config.path)
             }
         }

@@ -55,6 +55,11 @@ public struct SharedConfiguration: Sendable, Equatable {
         return Profile(name: name, keys: keys, settings: settings, config: config)
     }
 
+    /// The section `[KIND NAME]` of the config file; nil where it has none.
+    func section(_ kind: String, _ name: String) -> INIDocument.Section? {
+        config?.document.sections.first { $0.qualifiedName.map { $0 == (kind, name) } ?? false }
+    }
+
     private static func configSection(_ name: String, in document: INIDocument) -> INIDocument.Section? {
         let qualified = document.sections.first { $0.qualifiedName.map { $0 == ("profile", name) } ?? false }
         return qualified ?? (name == "default" ? document.section("default") : nil)

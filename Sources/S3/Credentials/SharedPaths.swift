@@ -12,6 +12,8 @@ public struct SharedPaths: Sendable, Equatable {
     public var passwd: String?
     /// `/etc/passwd-s3fs`
     public var systemPasswd: String
+    /// `~/.aws/sso/cache`, where `aws sso login` leaves its tokens; nil without a home.
+    public var ssoCache: String?
 
     /// Paths of the given values.
     public init(
@@ -39,6 +41,7 @@ public struct SharedPaths: Sendable, Equatable {
         named = environment.setting("AWS_CREDENTIAL_FILE")
         passwd = home.map { $0 + "/.passwd-s3fs" }
         systemPasswd = PasswdFile.systemPath
+        ssoCache = home.map { $0 + "/.aws/sso/cache" }
     }
 
     private static func homeOfUser() -> String? {

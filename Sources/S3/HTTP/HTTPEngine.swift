@@ -89,10 +89,14 @@ final class HTTPEngine: Sendable {
     private static let initializeLibrary: Void = { _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
 
     private static func startThread(_ loop: consuming EngineLoop) -> pthread_t? {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 20)
+        // Not made by Swift's initialiser: which module that belongs to depends on which C header was read first.
+        let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
+        pthread_attr_init(attributes)
+        defer {
+            pthread_attr_destroy(attributes)
+            attributes.deallocate()
+        }
+        pthread_attr_setstacksize(attributes, 1 << 20)
         // Signals are for the process's other threads. A write to a closed TLS connection would raise SIGPIPE here.
         var all = sigset_t()
         var before = sigset_t()
@@ -102,7 +106,7 @@ final class HTTPEngine: Sendable {
         let context = Unmanaged.passRetained(loop)
         var thread = pthread_t()
         let status = pthread_create(
-            &thread, &attributes,
+            &thread, attributes,
             { context in
                 guard let context else { return nil }
                 pail_name_thread("pail-http")

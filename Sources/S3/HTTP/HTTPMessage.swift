@@ -74,6 +74,8 @@ struct HTTPFailure: Error, Sendable, Equatable {
 /// What became of one attempt.
 struct HTTPOutcome: Sendable {
     var result: Result<HTTPResponse, HTTPFailure>
+    /// The status of the last answer that began to come, also where it broke off; 0 where there was none.
+    var status = 0
     /// How often the request went out: libcurl sends it again by itself when a kept connection turns out to be closed.
     var timesSent = 0
     /// Bytes of body that were read for sending.

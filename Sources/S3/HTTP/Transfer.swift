@@ -48,7 +48,8 @@ final class Transfer: @unchecked Sendable {
     /// Ends the transfer's life with the caller: the engine will not touch the request's body or receiver after this.
     func finish(_ result: Result<HTTPResponse, HTTPFailure>) {
         let outcome = HTTPOutcome(
-            result: result, timesSent: timesSent, bytesSent: bytesSent, bytesReceived: bytesReceived)
+            result: result, status: status >= 200 ? status : 0, timesSent: timesSent, bytesSent: bytesSent,
+            bytesReceived: bytesReceived)
         continuation?.resume(returning: outcome)
         continuation = nil
     }

@@ -12,6 +12,7 @@ extension S3Store {
     private func copyObject(_ copy: CopyRequest) async throws(StoreError) -> StoredObject {
         try await perform {
             var request = S3Request(.copyObject, .put, key: copy.destination)
+            request.copySource = copy.source
             request.setHeader("x-amz-copy-source", copySource(copy.source))
             request.setHeader("x-amz-copy-source-if-match", copy.sourceMatches?.quoted)
             request.setPrecondition(copy.precondition)

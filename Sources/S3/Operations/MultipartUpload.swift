@@ -53,6 +53,7 @@ extension S3Store {
         return try await perform {
             var request = S3Request(.uploadPartCopy, .put, key: upload.key)
             request.query = [("partNumber", String(number)), ("uploadId", upload.id)]
+            request.copySource = source
             request.setHeader("x-amz-copy-source", copySource(source))
             request.setHeader("x-amz-copy-source-range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
             request.setHeader("x-amz-copy-source-if-match", ifMatch?.quoted)

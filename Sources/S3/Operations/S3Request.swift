@@ -50,6 +50,8 @@ struct S3Request: Sendable {
     var method: HTTPMethod
     /// nil for the bucket itself.
     var key: ObjectKey?
+    /// The object that is copied, for a copy.
+    var copySource: ObjectKey?
     /// Names and values, not encoded. A nil value stands alone (`?uploads`).
     var query: [(name: String, value: String?)] = []
     /// Names in lower case.

@@ -9,6 +9,9 @@ enum Digest {
     /// SHA-256.
     static func sha256(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { sha256($0) } }
 
+    /// SHA-1, where a name is made of it by somebody else's convention.
+    static func sha1(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { digest($0, EVP_sha1(), 20) } }
+
     /// HMAC-SHA-256.
     static func hmac(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32) { output, count in

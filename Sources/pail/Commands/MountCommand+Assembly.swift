@@ -20,6 +20,20 @@ extension MountCommand {
         ready: @escaping @Sendable () -> Bool
     ) async throws(CommandError) {
         let options = plan.request.options
+        let publisher = try MetricsPublisher(
+            address: options.metrics.flatMap { MetricsAddress($0) }, file: options.metricsFile, logger: logger)
+        let requestLog = try options.requestLog.map { path throws(CommandError) in try RequestLog(path) }
+        var plan = plan
+        if let requestLog { plan.onRequest = { record in requestLog.write(record) } }
+        return try await mountObserved(
+            plan, requestLog, publisher, logger: logger, log: log, service: service, ready: ready)
+    }
+
+    private static func mountObserved(
+        _ plan: MountPlan, _ requestLog: RequestLog?, _ publisher: MetricsPublisher, logger: Logger, log: LogControl,
+        service: ServiceNotifier?, ready: @escaping @Sendable () -> Bool
+    ) async throws(CommandError) {
+        let options = plan.request.options
         do throws(MountError) {
             _ = try MountPoint.prepare(
                 plan.request.mountPoint, allowsNonEmpty: options.allowsNonempty, logger: logger)
@@ -31,7 +45,12 @@ extension MountCommand {
         let store = S3Store(configuration: plan.storeConfiguration, credentials: plan.credentials, logger: logger)
         defer { store.shutdown() }
         switch await EarlySignals.race({ () async -> Result<Void, CommandError> in
-            do throws(CommandError) { return .success(try await check(store, plan)) } catch { return .failure(error) }
+            do throws(CommandError) {
+                do throws(CredentialsError) { try await plan.credentials.prepare() } catch {
+                    throw CommandError(error.isTransient ? .unreachable : .configuration, error.description)
+                }
+                return .success(try await check(store, plan))
+            } catch { return .failure(error) }
         }) {
         case nil: throw CommandError(.failure, "interrupted before \(plan.request.source) was mounted")
         case .failure(let error): throw error
@@ -65,19 +84,29 @@ extension MountCommand {
                 }
             }
             let responder = MountResponder(
-                plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: stack.backlog)
-            end = try await mount.serve(onHangUp: { log.reopen() }, onEnding: { service?.stop() }) {
+                plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: stack.backlog,
+                cacheCounts: { stack.cacheCounts })
+            let reopen: @Sendable () -> Void = {
+                log.reopen()
+                if let problem = requestLog?.reopen() {
+                    logger.error("the log of requests cannot be opened anew: \(problem)")
+                }
+            }
+            end = try await mount.serve(onHangUp: reopen, onEnding: { service?.stop() }) {
                 control.server = ControlServer(of: mount.mountPoint, responder: responder, logger: logger)
                 logger.notice(
                     "mounted", metadata: ["source": "\(plan.request.source)", "mountPoint": "\(mount.mountPoint)"])
+                publisher.start { await responder.metrics() }
                 if !ready() { mount.stop() }
                 service?.ready(source: plan.request.source.description, mountPoint: mount.mountPoint)
                 capabilities.learn()
             }
         } catch {
+            await publisher.stop()
             _ = await stack.close()
             throw MountFailure.commandError(for: error)
         }
+        await publisher.stop()
         await capabilities.stop()
         let left = await stack.close()
         logger.notice("unmounted", metadata: ["cause": "\(end.cause)", "mountPoint": "\(plan.request.mountPoint)"])
@@ -165,7 +194,10 @@ extension MountPlan {
         result.objectACLs = options.objectACLs == .keep ? .keep : .ignore
         result.serverSideEncryption = fine.serverSideEncryption
         result.kmsKeyID = fine.kmsKeyID
-        result.transport = fine.transport
+        result.onRequest = onRequest
+        result.customerKeys = customerKeys
+        result.encryptsByCustomerKey = fine.encryptsByCustomerKey
+        result.transport = transport
         if let limit = fine.stallLimit {
             result.stallLimit = limit
             result.attemptTimeout = max(result.attemptTimeout, limit)

@@ -10,6 +10,12 @@ struct MountPlan: Sendable {
     var target: EndpointResolution
     /// The keys.
     var credentials: SearchedCredentials
+    /// How connections are made.
+    var transport: TransportOptions
+    /// Keys of one's own that objects are encrypted by (SSE-C).
+    var customerKeys: [CustomerKey]
+    /// Told of each request to the store.
+    var onRequest: (@Sendable (RequestRecord) -> Void)?
     /// Where all lies that the mount keeps on this machine; not made yet.
     var stateDirectory: String
 
@@ -25,15 +31,38 @@ struct MountPlan: Sendable {
         search.paths.credentials = search.paths.credentials.map { AbsolutePath.of($0, in: directory) }
         search.paths.config = search.paths.config.map { AbsolutePath.of($0, in: directory) }
         search.paths.named = search.paths.named.map { AbsolutePath.of($0, in: directory) }
+        for name in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
+            if let path = environment[name], !path.isEmpty {
+                search.environment[name] = AbsolutePath.of(path, in: directory)
+            }
+        }
+        transport = options.fine.transport
+        if let path = options.fine.proxyCredentialsFile { transport.proxyCredentials = try ProxyCredentials.read(path) }
+        // Those of other types may be names in a token of hardware.
+        if let certificate = transport.clientCertificate, certificate.type ?? "PEM" == "PEM",
+            certificate.keyType ?? "PEM" == "PEM"
+        {
+            for file in [certificate.file, certificate.keyFile].compactMap({ $0 }) where access(file, R_OK) != 0 {
+                throw CommandError(
+                    .configuration,
+                    "the client's certificate \(file) cannot be read: \(String(cString: strerror(errno)))")
+            }
+        }
         do throws(ConfigurationError) {
             let profile = try search.loadProfile()
             target = try EndpointResolution(
                 bucket: request.source.bucket, choices: Self.choices(options), environment: environment,
                 profile: profile)
-            credentials = try SearchedCredentials(search, logger: logger)
+            search.service = options.fine.credentialsService
+            search.metadata = options.instanceMetadata
+            if target.endpoint.isAWS { search.region = target.region }
+            credentials = try SearchedCredentials(
+                search, caFile: target.caBundle.map { AbsolutePath.of($0, in: directory) },
+                proxy: transport, userAgent: options.fine.userAgent ?? "pail/\(PailCommand.version)", logger: logger)
         } catch {
             throw CommandError(.configuration, error.description)
         }
+        customerKeys = try Self.customerKeys(options.fine, target)
         target.caBundle = target.caBundle.map { AbsolutePath.of($0, in: directory) }
         if let path = target.caBundle, access(path, R_OK) != 0 {
             throw CommandError(
@@ -42,6 +71,19 @@ struct MountPlan: Sendable {
         stateDirectory = try StateDirectory.path(
             chosen: options.stateDirectory, environment: environment, uid: geteuid())
         self.request = request
+    }
+
+    /// Reads the keys, and refuses to send them to where they could be read.
+    private static func customerKeys(
+        _ fine: FineSettings, _ target: EndpointResolution
+    ) throws(CommandError) -> [CustomerKey] {
+        var keys = fine.customerKeys
+        if let path = fine.customerKeyFile { keys = try CustomerKeyFile.read(path) + keys }
+        guard !keys.isEmpty, !target.endpoint.isSecure, !fine.sendsCustomerKeysInClear else { return keys }
+        throw CommandError(
+            .configuration,
+            "keys of one's own (SSE-C) go over the wire with each request, and \(target.endpoint.url) is not encrypted; use https "
+                + "(or --sse-c-over-http in a network where nobody can listen)")
     }
 
     private static func choices(_ options: MountOptions) -> EndpointResolution.Choices {

@@ -1,6 +1,7 @@
 import FileSystem
 import Glibc
 import LocalState
+import Metrics
 import Mount
 import ObjectStore
 import S3
@@ -14,7 +15,22 @@ struct MountResponder: ControlServer.Responder {
     let mount: FuseMount
     /// What write-back mode has still to do.
     let backlog: any Backlog
+    /// The disk cache's counts; nil where there is none.
+    let cacheCounts: @Sendable () -> BlockCache.Counts?
     let began = ContinuousClock.now
+    private let beganAt = Double(time(nil))
+
+    init(
+        plan: MountPlan, store: S3Store, fileSystem: BucketFileSystem, mount: FuseMount, backlog: any Backlog,
+        cacheCounts: @escaping @Sendable () -> BlockCache.Counts?
+    ) {
+        self.plan = plan
+        self.store = store
+        self.fileSystem = fileSystem
+        self.mount = mount
+        self.backlog = backlog
+        self.cacheCounts = cacheCounts
+    }
 
     func status() async -> MountStatus {
         let statistics = store.statistics
@@ -28,8 +44,54 @@ struct MountResponder: ControlServer.Responder {
             requests: .init(
                 total: statistics.totalRequests, byOperation: statistics.requests, retries: statistics.retries,
                 failures: statistics.failures, bytesSent: statistics.bytesSent,
-                bytesReceived: statistics.bytesReceived),
-            pending: await backlog.pending(), journal: backlog.journal.directory.path)
+                bytesReceived: statistics.bytesReceived, byStatus: byStatus),
+            pending: await backlog.pending(), journal: backlog.journal.directory.path, activity: activity,
+            isStoreLost: store.isLost)
+    }
+
+    private var byStatus: [String: Int] {
+        store.metrics.requests.reduce(into: [:]) { result, answers in
+            result[answers.status, default: 0] += Int(answers.count)
+        }
+    }
+
+    private var activity: MountStatus.Activity {
+        var result = MountStatus.Activity()
+        let metrics = mount.metrics
+        for operation in FileSystemOperation.allCases {
+            let row = metrics.latency(of: operation)
+            guard row.count > 0 else { continue }
+            var errors = 0
+            for (name, count) in metrics.errors(of: operation) {
+                errors += Int(count)
+                // These are answers, and programs ask for them all the time.
+                if name != "ENOENT", name != "ENODATA" { result.errors += Int(count) }
+            }
+            result.operations += Int(row.count)
+            result.byOperation[operation.name] = .init(
+                count: Int(row.count), waited: Int(metrics.waits(of: operation)), errors: errors, mean: row.mean,
+                slowest1Percent: row.quantile(0.99))
+        }
+        result.bytesFromMemory = Int64(metrics.bytesRead.fromMemory)
+        result.bytesRead = result.bytesFromMemory + Int64(metrics.bytesRead.afterWait)
+        result.bytesWritten = Int64(metrics.bytesWritten)
+        if let counts = cacheCounts() {
+            result.diskCacheHits = counts.hits
+            result.diskCacheMisses = counts.misses
+            result.diskCacheBytes = counts.bytes
+        }
+        return result
+    }
+
+    /// All that is counted, for Prometheus.
+    func metrics() async -> MetricsReport {
+        let usage = fileSystem.usage
+        return MetricsReport(
+            mountPoint: mount.mountPoint, source: plan.request.source.description, began: beganAt,
+            requests: store.metrics, isStoreLost: store.isLost, operations: mount.metrics,
+            pending: await backlog.pending(), cache: cacheCounts(), credentials: plan.credentials.status,
+            memory: usage.memory, memoryLimit: usage.memoryLimit, residentMemory: ProcessState.residentMemory(),
+            inodes: usage.inodes, waitingOperations: mount.pendingRequests)
     }
 
     /// One request, with the store's usual retries.

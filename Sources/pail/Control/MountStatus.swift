@@ -47,6 +47,38 @@ struct MountStatus: Codable, Sendable, Equatable {
         var failures = 0
         var bytesSent: Int64 = 0
         var bytesReceived: Int64 = 0
+        /// Answers by status: `"200"`, `"none"`, `"cancelled"`; missing where an older mount tells it.
+        var byStatus: [String: Int]?
+        /// What they cost in US$, by the prices that the command was given.
+        var estimatedCost: Double?
+    }
+
+    /// What programs asked of the mount.
+    struct Activity: Codable, Sendable, Equatable {
+        /// One verb: `read`.
+        struct Operation: Codable, Sendable, Equatable {
+            var count: Int
+            /// Those that waited for the store or the disk.
+            var waited: Int
+            var errors: Int
+            /// Seconds.
+            var mean: Double
+            /// Seconds that one of a hundred exceeded, estimated.
+            var slowest1Percent: Double
+        }
+
+        var operations = 0
+        /// Those answered with an error, but for `ENOENT` and `ENODATA`.
+        var errors = 0
+        var bytesRead: Int64 = 0
+        /// Of those, without a wait.
+        var bytesFromMemory: Int64 = 0
+        var bytesWritten: Int64 = 0
+        /// Blocks found in the disk cache and looked for in vain; missing where there is none.
+        var diskCacheHits: Int?
+        var diskCacheMisses: Int?
+        var diskCacheBytes: Int64?
+        var byOperation: [String: Operation] = [:]
     }
 
     var source: String
@@ -72,4 +104,8 @@ struct MountStatus: Codable, Sendable, Equatable {
     var pending: Pending
     /// The directory of the mount's journal; missing where an older mount tells it.
     var journal: String?
+    /// What programs asked; missing where an older mount tells it.
+    var activity: Activity?
+    /// Whether the store is out of reach.
+    var isStoreLost: Bool?
 }

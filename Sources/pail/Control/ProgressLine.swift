@@ -12,10 +12,14 @@ struct ProgressLine: ~Copyable {
         guard isTerminal else { return }
         most = max(most, pending.changes)
         guard most > 0 else { return }
-        let done = most - pending.changes
-        let filled = 24 * done / most
+        write(Self.bar(done: most - pending.changes, of: most, bytes: pending.bytes))
+    }
+
+    /// `[====    ] 3/6 stored, 5 MiB to go`
+    static func bar(done: Int, of most: Int, bytes: Int64) -> String {
+        let filled = 24 * done / max(1, most)
         let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 24 - filled)
-        write("[\(bar)] \(done)/\(most) stored, \(ByteText.short(pending.bytes)) to go")
+        return "[\(bar)] \(done)/\(most) stored, \(ByteText.short(bytes)) to go"
     }
 
     /// Takes the line away.

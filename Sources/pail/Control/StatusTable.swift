@@ -1,6 +1,7 @@
 /// `pail status` for people: two columns, then what waits.
 struct StatusTable {
     let status: MountStatus
+    var prices = RequestPrices()
 
     /// The lines, at most 80 columns wide as far as names allow.
     var lines: [String] {
@@ -23,6 +24,17 @@ struct StatusTable {
                 "\(ByteText.short(status.requests.bytesReceived)) received, \(ByteText.short(status.requests.bytesSent)) sent"
             ),
         ]
+        rows.append(("cost", "about US$ \(Self.money(prices.cost(of: status.requests))) for requests"))
+        if let activity = status.activity {
+            rows.append(
+                (
+                    "programs",
+                    "\(activity.operations) calls, \(activity.errors) errors; \(ByteText.short(activity.bytesRead)) read, "
+                        + "\(ByteText.short(activity.bytesWritten)) written"
+                ))
+            rows.append(("from memory", Self.hits(activity)))
+        }
+        if status.isStoreLost ?? false { rows.append(("store", "out of reach")) }
         let pending = status.pending
         rows.append(
             (
@@ -50,13 +62,45 @@ struct StatusTable {
         return lines
     }
 
+    /// What programs got without a wait.
+    private static func hits(_ activity: MountStatus.Activity) -> String {
+        func part(_ some: Int64, of all: Int64) -> String {
+            all > 0 ? "\(tenths(100 * Double(some) / Double(all))) %" : "–"
+        }
+        var text = "\(part(activity.bytesFromMemory, of: activity.bytesRead)) of the bytes read"
+        let names = ["lookup", "getattr"].compactMap { activity.byOperation[$0] }
+        let (count, waited) = names.reduce((0, 0)) { ($0.0 + $1.count, $0.1 + $1.waited) }
+        text += ", \(part(Int64(count - waited), of: Int64(count))) of the looks at names"
+        if let hits = activity.diskCacheHits, let misses = activity.diskCacheMisses {
+            text += "; disk cache: \(part(Int64(hits), of: Int64(hits + misses))) of the blocks"
+        }
+        return text
+    }
+
+    /// To the cent; less than that with two digits.
+    static func money(_ dollars: Double) -> String {
+        var digits = 2
+        var least = 0.095
+        while dollars > 0, dollars < least, digits < 6 {
+            digits += 1
+            least /= 10
+        }
+        var scale = 1.0
+        for _ in 0..<digits { scale *= 10 }
+        let units = String(Int64((dollars * scale).rounded()))
+        let padded = String(repeating: "0", count: max(0, digits + 1 - units.utf8.count)) + units
+        return padded.dropLast(digits) + "." + padded.suffix(digits)
+    }
+
+    /// With one digit behind the point.
+    static func tenths(_ value: Double) -> String {
+        let rounded = Int64((value * 10).rounded())
+        return "\(rounded / 10).\(abs(rounded % 10))"
+    }
+
     /// `3 s`, `12 min`, `5.2 h`, `3.1 d`.
     static func time(_ seconds: Double) -> String {
-        func tenths(_ value: Double) -> String {
-            let rounded = Int((value * 10).rounded())
-            return "\(rounded / 10).\(rounded % 10)"
-        }
-        return switch seconds {
+        switch seconds {
         case ..<120: "\(Int(seconds.rounded())) s"
         case ..<7200: "\(Int((seconds / 60).rounded())) min"
         case ..<172_800: "\(tenths(seconds / 3600)) h"

@@ -77,7 +77,7 @@ struct LineLogHandler: LogHandler {
     }
 
     /// The time of day in UTC, to the millisecond.
-    private static func now() -> String {
+    static func now() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         var parts = tm()

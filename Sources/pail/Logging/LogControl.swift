@@ -33,23 +33,16 @@ final class LogControl: Sendable {
     /// the old one stays.
     func reopen() {
         guard let path, case .descriptor(let descriptor) = sink else { return }
-        let new = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
-        guard new >= 0 else {
-            return sink.write(
-                "error the log file \(Printable.line(path)) cannot be opened anew: \(String(cString: strerror(errno)))",
-                level: .error)
-        }
+        // In the background standard error is the same file, for a crash's last words.
         var old = stat()
         var standardError = stat()
-        // In the background standard error is the same file, for a crash's last words.
-        if fstat(descriptor, &old) == 0, fstat(2, &standardError) == 0, old.st_dev == standardError.st_dev,
-            old.st_ino == standardError.st_ino
-        {
-            dup2(new, 2)
+        let isShared =
+            fstat(descriptor, &old) == 0 && fstat(2, &standardError) == 0 && old.st_dev == standardError.st_dev
+            && old.st_ino == standardError.st_ino
+        if let problem = sink.reopen(path) {
+            return sink.write(
+                "error the log file \(Printable.line(path)) cannot be opened anew: \(problem)", level: .error)
         }
-        // dup3 with O_CLOEXEC is not in Glibc's module: the flag is set after.
-        dup2(new, descriptor)
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        close(new)
+        if isShared { dup2(descriptor, 2) }
     }
 }

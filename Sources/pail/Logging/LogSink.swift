@@ -26,6 +26,19 @@ enum LogSink: Sendable {
         return .syslog
     }
 
+    /// Opens a log file anew, in the place of the descriptor that is written to: no line is lost or cut in two. Where that
+    /// fails the old one stays. Returns why, or nil.
+    func reopen(_ path: String) -> String? {
+        guard case .descriptor(let descriptor) = self else { return nil }
+        let new = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+        guard new >= 0 else { return String(cString: strerror(errno)) }
+        // dup3 with O_CLOEXEC is not in Glibc's module: the flag is set after.
+        dup2(new, descriptor)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        close(new)
+        return nil
+    }
+
     /// Whether the receiver adds the time itself.
     var addsTime: Bool {
         switch self {

@@ -4,6 +4,10 @@ import S3
 ///
 /// The defaults are Pail's own.
 struct FineSettings: Sendable, Equatable {
+    // Credentials.
+    /// The one service to ask for keys; nil for the usual places.
+    var credentialsService: CredentialsSearch.Service?
+
     // New objects.
     /// The canned ACL: `bucket-owner-full-control`; nil for the store's own.
     var acl: String?
@@ -11,6 +15,14 @@ struct FineSettings: Sendable, Equatable {
     var serverSideEncryption: String?
     /// The key for `aws:kms`; nil for the account's own.
     var kmsKeyID: String?
+    /// A file with keys of one's own (SSE-C), the first one for new objects.
+    var customerKeyFile: String?
+    /// The keys themselves, where they were not in a file.
+    var customerKeys: [CustomerKey] = []
+    /// Whether new objects are encrypted by the first of them.
+    var encryptsByCustomerKey = false
+    /// Whether they may go over an unencrypted connection.
+    var sendsCustomerKeysInClear = false
     /// The file in mime.types(5)'s form that tells content types.
     var contentTypesFile: String?
 

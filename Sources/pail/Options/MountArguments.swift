@@ -175,11 +175,14 @@ struct MountRequest: Sendable, Equatable {
         copy.options.caBundle = options.caBundle.map { AbsolutePath.of($0, in: directory) }
         copy.options.passwdFile = options.passwdFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.stateDirectory = options.stateDirectory.map { AbsolutePath.of($0, in: directory) }
+        copy.options.metricsFile = options.metricsFile.map { AbsolutePath.of($0, in: directory) }
+        copy.options.requestLog = options.requestLog.map { AbsolutePath.of($0, in: directory) }
         copy.options.logFile = options.logFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.contentTypesFile = options.fine.contentTypesFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.proxyCredentialsFile = options.fine.proxyCredentialsFile.map {
             AbsolutePath.of($0, in: directory)
         }
+        copy.options.fine.customerKeyFile = options.fine.customerKeyFile.map { AbsolutePath.of($0, in: directory) }
         copy.options.fine.reportFile = options.fine.reportFile.map { AbsolutePath.of($0, in: directory) }
         if var certificate = options.fine.transport.clientCertificate {
             certificate.file = AbsolutePath.of(certificate.file, in: directory)

@@ -64,6 +64,24 @@ enum MountOptionTable {
         .text(
             "ca-bundle", "FILE", \.caBundle, standard: "the system's",
             "Certificates to trust, in PEM. Else AWS_CA_BUNDLE, the profile's ca_bundle, CURL_CA_BUNDLE."),
+        OptionSpec(
+            name: "client-cert", placeholder: "FILE[:KEYFILE]", standard: "none",
+            help:
+                "The certificate to show to a store that asks for one, in PEM, and its key where that is in another file."
+        ) { options, text throws(OptionSpec.Rejection) in
+            let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.allSatisfy({ !$0.isEmpty }) else {
+                throw OptionSpec.Rejection(reason: "a file's name is missing")
+            }
+            options.fine.transport.clientCertificate = .init(file: parts[0], keyFile: parts.count == 2 ? parts[1] : nil)
+        },
+        .text(
+            "proxy", "URL", \.fine.transport.proxy, standard: "https_proxy, http_proxy, no_proxy",
+            "The proxy to reach the store by."
+        ) { $0.contains("@") ? "no user and password here; see proxy-passwd-file" : nil },
+        .text(
+            "proxy-passwd-file", "FILE", \.fine.proxyCredentialsFile, standard: "none",
+            "A file with a line USER:PASSWORD for the proxy, mode 0600."),
         .flag(
             "no-verify-tls", \.verifiesTLS, to: false,
             "Do not check the store's certificate. Anybody on the way can then read and change all."),
@@ -78,6 +96,37 @@ enum MountOptionTable {
             text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
                 ? nil : "a class such as STANDARD_IA expected, in capitals"
         },
+        .text(
+            "acl", "ACL", \.fine.acl, standard: "the bucket's",
+            "A canned access control list for all that is stored, such as bucket-owner-full-control."
+        ) { CannedACL.known.contains($0) ? nil : "\(CannedACL.known.joined(separator: ", ")) expected" },
+        OptionSpec(
+            name: "sse", placeholder: "s3|kms|kms:KEY", standard: "the bucket's",
+            help:
+                "How the store encrypts new objects: by its own keys (SSE-S3), by the account's key of AWS KMS, or by this one."
+        ) { options, text throws(OptionSpec.Rejection) in
+            let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            switch (parts[0], parts.count == 2 ? String(parts[1]) : nil) {
+            case ("s3", nil): options.fine.serverSideEncryption = "AES256"
+            case ("kms", let key) where key != "":
+                options.fine.serverSideEncryption = "aws:kms"
+                options.fine.kmsKeyID = key
+            default: throw OptionSpec.Rejection(reason: "s3, kms or kms:KEY expected, not \"\(text)\"")
+            }
+        },
+        OptionSpec(
+            name: "sse-c-key-file", placeholder: "FILE", standard: "none",
+            help:
+                "Encrypt new objects by a key of one's own (SSE-C): the first of this file, one in base64 a line, mode 0600; the others "
+                + "are for what was stored earlier. Over https only."
+        ) { options, text throws(OptionSpec.Rejection) in
+            guard !text.isEmpty else { throw OptionSpec.Rejection(reason: "a value is missing") }
+            options.fine.customerKeyFile = text
+            options.fine.encryptsByCustomerKey = true
+        },
+        .flag(
+            "sse-c-over-http", \.fine.sendsCustomerKeysInClear,
+            "Send the keys of sse-c-key-file over http too: anybody on the way can read them. AWS refuses that."),
         .choice(
             "object-acls", \.objectACLs,
             "Whether an object keeps its access control list when its attributes or its name change: one request more each "
@@ -98,6 +147,10 @@ enum MountOptionTable {
             "A file in s3fs's format, with KEY:SECRET or BUCKET:KEY:SECRET a line, mode 0600; no other place is looked at."
         ),
         .flag("anonymous", \.isAnonymous, "Do not sign requests: for public buckets."),
+        .choice(
+            "instance-metadata", \.instanceMetadata,
+            "How EC2's metadata service may be asked for a role's keys where no other place has any: with a token (v2), without "
+                + "one too (v1), or not at all."),
     ]
 
     private static let transfers: [OptionSpec] = [
@@ -182,6 +235,17 @@ enum MountOptionTable {
             "log-file", "FILE", \.logFile, standard: "standard error, in the background syslog",
             "Append the log to this file."),
         .choice("log-format", \.logFormat, "How a line of the log looks."),
+        .text(
+            "metrics", "ADDR", \.metrics, standard: "none",
+            "Serve metrics for Prometheus over HTTP: a port of this machine's own (9464), HOST:PORT, or the path of a Unix socket."
+        ) { MetricsAddress($0) == nil ? "a port, HOST:PORT or an absolute path expected" : nil },
+        .text(
+            "metrics-file", "FILE", \.metricsFile, standard: "none",
+            "Write the metrics to this file every 15 s, for the textfile collector of Prometheus' node exporter: DIR/NAME.prom."
+        ),
+        .text(
+            "request-log", "FILE", \.requestLog, standard: "none",
+            "Append a line of JSON for each request to the store to this file."),
     ]
 
     /// What mount(8) and libfuse call their own.

@@ -54,6 +54,7 @@ struct MountOptions: Sendable, Equatable {
     var profile: String?
     var passwdFile: String?
     var isAnonymous = false
+    var instanceMetadata = InstanceMetadata.Version.v2
 
     // Transfers.
     var maxConnections: Int64 = 128
@@ -93,6 +94,10 @@ struct MountOptions: Sendable, Equatable {
     var logLevel = Logger.Level.notice
     var logFile: String?
     var logFormat = LogFormat.text
+    /// As ``MetricsAddress`` reads it.
+    var metrics: String?
+    var metricsFile: String?
+    var requestLog: String?
 
     // The kernel's mount.
     var allowsOther = false

@@ -27,11 +27,14 @@ final class StoreCapabilities: Sendable {
         self.logger = logger
     }
 
+    /// What was found is kept under this name. Stores can do less with keys of one's own: SeaweedFS copies no parts then.
+    private var recordName: String { store.name + (plan.customerKeys.isEmpty ? "" : " with keys of one's own") }
+
     /// Sets what is known before the mount answers. No request.
     func recall() {
         let options = plan.request.options
         if options.probe == .never { return }
-        if let record = CapabilityRecord.read(for: store.name, in: plan.stateDirectory), record.isFresh(at: Self.now) {
+        if let record = CapabilityRecord.read(for: recordName, in: plan.stateDirectory), record.isFresh(at: Self.now) {
             store.setFeatures(record.features)
             name(record.features)
             return
@@ -85,7 +88,8 @@ final class StoreCapabilities: Sendable {
         configuration.onOutage = .fail
         // What goes wrong here is told in one line below.
         let quiet = Logger(label: "pail.probe") { _ in SwiftLogNoOpLogHandler() }
-        let own = S3Store(configuration: configuration, credentials: plan.credentials, logger: quiet)
+        let own = S3Store(
+            configuration: configuration, credentials: plan.credentials, metrics: store.metrics, logger: quiet)
         defer { own.shutdown() }
         let result = try await StoreProbe(own, prefix: plan.request.source.prefix).run()
         settle(result.features)
@@ -94,7 +98,7 @@ final class StoreCapabilities: Sendable {
             logger.info("the store failed amid the probe: the next mount asks again")
             return
         }
-        let record = CapabilityRecord(store: store.name, time: Self.now, missing: Set(result.features.missing))
+        let record = CapabilityRecord(store: recordName, time: Self.now, missing: Set(result.features.missing))
         do { try record.write(in: plan.stateDirectory) } catch {
             logger.info("what the store honours could not be kept for the next mount: \(error)")
         }

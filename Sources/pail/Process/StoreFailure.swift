@@ -73,6 +73,8 @@ enum StoreFailure {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
     private static func diagnosis(ofCode code: String, _ context: Context) -> (ExitStatus, String, advice: String)? {
         switch code {
+        case "CredentialsUnavailable":
+            (.configuration, "there are no keys to sign with", "they come from \(context.origin)")
         case "InvalidAccessKeyId":
             (.refused, "the store does not know the access key", "check the key, from \(context.origin)")
         case "SignatureDoesNotMatch":

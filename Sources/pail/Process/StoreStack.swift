@@ -27,6 +27,9 @@ struct StoreStack: Sendable {
     private let dropsCache: Bool
     private let logger: Logger
 
+    /// What the disk cache has counted; nil where there is none.
+    var cacheCounts: BlockCache.Counts? { cache?.counts }
+
     /// Opens the state on this machine and puts the layers together; ends what an earlier process has left half done. Requests: none
     /// where nothing was left.
     /// - Throws: `localState`.

@@ -56,6 +56,17 @@ enum S3FSCommand {
         {
             settings.options.fine.kmsKeyID = id
         }
+        if let text = environment["AWSSSECKEYS"], !text.isEmpty {
+            // s3fs: the keys stand behind one another with colons between.
+            settings.options.fine.customerKeys = try CustomerKeyFile.parse(
+                text.replacing(":", with: "\n")
+            ) { CommandError(.configuration, "the environment's AWSSSECKEYS: key \($0) is no 32 bytes in base64") }
+        }
+        let fine = settings.options.fine
+        if fine.encryptsByCustomerKey, fine.customerKeyFile == nil, fine.customerKeys.isEmpty {
+            throw CommandError(
+                .usage, "option \"-o use_sse=custom\": no key; name a file, by load_sse_c too, or set AWSSSECKEYS")
+        }
         if settings.options.fine.transport.clientCertificate?.password == nil {
             settings.options.fine.transport.clientCertificate?.password = environment["S3FS_SSL_PRIVKEY_PASSWORD"]
         }
@@ -65,12 +76,8 @@ enum S3FSCommand {
         {
             settings.temporaryDirectory = "/tmp"
         }
-        var request = try settings.request(source: source, mountPoint: mountPoint, user: geteuid())
+        return try settings.request(source: source, mountPoint: mountPoint, user: geteuid())
             .absolute(in: directory)
-        if let path = request.options.fine.proxyCredentialsFile {
-            request.options.fine.transport.proxyCredentials = try ProxyCredentials.read(path)
-        }
-        return request
     }
 
     private static func tell(_ notices: [String]) {

@@ -45,12 +45,19 @@ enum S3FSOptionTable {
         ) { settings, text throws(OptionSpec.Rejection) in
             settings.options.isAnonymous = try S3FSValue.isOn(text)
         },
-        .idle(
-            "iam_role", value: .optional("auto|NAME"),
-            because: "Pail does not ask EC2's metadata service; keys are looked for in the other places"),
-        .idle(
-            "ecs", because: "Pail does not ask ECS's credentials service; keys are looked for in the other places"),
-        .idle("imdsv1only", because: "Pail does not ask EC2's metadata service"),
+        S3FSOption(
+            "iam_role", value: .optional("auto|NAME"), .honoured,
+            "The role of the EC2 instance, or that of this name, from EC2's metadata service (version 2); no other place is looked "
+                + "at. Without the option that service is asked last."
+        ) { settings, text in
+            settings.options.fine.credentialsService = .instance(role: text == "auto" ? nil : text)
+        },
+        S3FSOption(
+            "ecs", .honoured, "From the credentials service of the ECS task or EKS pod; no other place is looked at."
+        ) { settings, _ in settings.options.fine.credentialsService = .container },
+        S3FSOption(
+            "imdsv1only", .mapped(to: "--instance-metadata"), "`v1`: without a token where the service gives none."
+        ) { settings, _ in settings.options.instanceMetadata = .v1 },
         .idle(
             "ibm_iam_auth", because: "Pail does not ask IBM's IAM service; keys are looked for in the other places"),
         .idle("ibm_iam_endpoint", value: .required("URL"), because: "Pail does not ask IBM's IAM service"),
@@ -264,12 +271,8 @@ enum S3FSOptionTable {
         ) { settings, text throws(OptionSpec.Rejection) in settings.mountPointMask = try S3FSValue.permissions(text) },
         S3FSOption("default_acl", value: .required("ACL"), .honoured, "A canned ACL for all that is stored.") {
             settings, text throws(OptionSpec.Rejection) in
-            let known = [
-                "private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read",
-                "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write",
-            ]
-            guard let text, known.contains(text) else {
-                throw OptionSpec.Rejection(reason: "\(known.joined(separator: ", ")) expected")
+            guard let text, CannedACL.known.contains(text) else {
+                throw OptionSpec.Rejection(reason: "\(CannedACL.known.joined(separator: ", ")) expected")
             }
             settings.options.fine.acl = text == "private" ? nil : text
         },
@@ -295,14 +298,15 @@ enum S3FSOptionTable {
     private static let storage: [S3FSOption] = [
         S3FSOption(
             "use_sse", value: .optional("1|kmsid[:ID]|custom[:FILE]"), .honoured,
-            "SSE-S3 and SSE-KMS (`AWSSSEKMSID` tells the key too). SSE-C, with keys of one's own, is refused: data must not be "
-                + "stored otherwise than asked for."
+            "SSE-S3, SSE-KMS (`AWSSSEKMSID` tells the key too), and SSE-C with the first key of FILE, of `load_sse_c` or of "
+                + "`AWSSSECKEYS`; over https only."
         ) { settings, text throws(OptionSpec.Rejection) in
             try ServerSideEncryptionText.apply(text, to: &settings.options.fine)
         },
         S3FSOption(
-            "load_sse_c", value: .required("FILE"),
-            .refused(because: "Pail does not encrypt by keys of one's own (SSE-C)")),
+            "load_sse_c", value: .required("FILE"), .mapped(to: "--sse-c-key-file"),
+            "Keys to read what was stored by SSE-C; one in base64 a line, for the owner alone to read."
+        ) { settings, text in settings.options.fine.customerKeyFile = text },
         S3FSOption("use_rrs", value: .optional("0|1"), .mapped(to: "--storage-class"), "`REDUCED_REDUNDANCY`.") {
             settings, text throws(OptionSpec.Rejection) in
             settings.options.storageClass = try S3FSValue.isOn(text) ? "REDUCED_REDUNDANCY" : nil

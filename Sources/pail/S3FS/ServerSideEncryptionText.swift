@@ -10,10 +10,10 @@ enum ServerSideEncryptionText {
             settings.serverSideEncryption = "aws:kms"
             settings.kmsKeyID = parts.count == 2 && !parts[1].isEmpty ? parts[1] : nil
         case "custom", "c":
-            throw OptionSpec.Rejection(
-                reason: "Pail does not encrypt by keys of one's own (SSE-C); use_sse=1 and use_sse=kmsid are possible")
+            settings.encryptsByCustomerKey = true
+            if parts.count == 2, !parts[1].isEmpty { settings.customerKeyFile = parts[1] }
         default:
-            throw OptionSpec.Rejection(reason: "1 or kmsid[:ID] expected, not \"\(text ?? "")\"")
+            throw OptionSpec.Rejection(reason: "1, kmsid[:ID] or custom[:FILE] expected, not \"\(text ?? "")\"")
         }
     }
 }
