@@ -145,7 +145,7 @@ class Container:
             return None
 
     def remove(self):
-        podman("rm", "--force", "--time", "5", self.name)
+        podman("rm", "--force", "--volumes", "--time", "5", self.name)
 
     def expect_running(self):
         expect(self.is_running, f"{self.name} has ended: {self.logs()}")
