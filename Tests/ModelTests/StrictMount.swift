@@ -39,12 +39,12 @@ struct StrictMount {
     /// exec(3) such a one holds the lock as well.
     static func free(_ directory: String) async throws -> StateDirectory {
         for _ in 0..<500 {
-            do {
+            do throws(LocalStateError) {
                 return try StateDirectory.open(directory)
-            } catch let error as LocalStateError {
+            } catch {
                 guard case .inUse = error.kind else { throw error }
-                try await Task.sleep(for: .milliseconds(10))
             }
+            try await Task.sleep(for: .milliseconds(10))
         }
         return try StateDirectory.open(directory)
     }
