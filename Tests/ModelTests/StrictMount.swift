@@ -67,9 +67,10 @@ struct StrictMount {
         await RenamesEnding(journal: journal, store: recording, logger: logger).run()
         await recording.removeLeftovers()
         let log = JournalLog(journal: journal, keepsForUpload: true, logger: logger)
+        let renames = MortalLog(base: log, store: mortal)
         let fileSystem = fileSystem(recording, logger: logger) { options in
             options.attributeTimeout = attributeTimeout
-            options.renameLog = log
+            options.renameLog = renames
             options.unstoredLog = log
         }
         return StrictMount(
@@ -80,5 +81,25 @@ struct StrictMount {
     func abandon() {
         store.crash()
         journal.abandon()
+    }
+}
+
+/// A log that dies with the process: what is to be noted behind that never is.
+private struct MortalLog: RenameLog {
+    let base: JournalLog
+    let store: CrashingStore
+
+    func renameBegan(from: String, to: String, replacing replaces: Bool) async throws -> Int64 {
+        try await base.renameBegan(from: from, to: to, replacing: replaces)
+    }
+    func renameDeletes(_ id: Int64) async throws {
+        if !store.hasCrashed { try await base.renameDeletes(id) }
+    }
+    func renameEnded(_ id: Int64) async {
+        if !store.hasCrashed { await base.renameEnded(id) }
+    }
+    func exchangeBegan(_ exchange: UnfinishedExchange) async throws -> Int64 { try await base.exchangeBegan(exchange) }
+    func exchangeEnded(_ id: Int64, leaving garbage: ObjectKey?) async {
+        if !store.hasCrashed { await base.exchangeEnded(id, leaving: garbage) }
     }
 }
