@@ -4,22 +4,21 @@
     python3 Tests/Integration/run.py [--tools DIR] [--pail PATH] [--only NAME …] [--full] [--with-s3fs] [--list]
 
 Each file `test_*.py` beside this one holds functions `test_*(run)`; the docstring says what the test promises. A result
-line is printed for each, and at the end `N passed, N failed` alone on a line. The exit status is 0 only if all passed.
+line is printed for each, and at the end `N passed, N failed` alone on a line. The exit status is 0 only if all passed. Two run at once
+unless `--lanes 1` is said; what is measured should run alone.
 
 `--tools` is the folder of the test programs (weed, moto_server, aws, and a python with boto3); by default the environment's
 PAIL_TOOLS, else PATH. `--with-s3fs` mounts Debian's s3fs in Pail's place, to know the tests sound and to compare.
 """
 
 import argparse
+import collections
 import importlib
 import inspect
 import os
 import re
-import signal
-import subprocess
 import sys
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -36,6 +35,8 @@ def parse():
     parser.add_argument("--with-s3fs", action="store_true", help="mount Debian's s3fs in Pail's place")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000, help="of all random choices")
     parser.add_argument("--keep", action="store_true", help="leave the temporary directory behind")
+    parser.add_argument("--lanes", type=int, default=2, metavar="N", help="programs at once, each on servers of its own (default 2)")
+    parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests and what they promise")
     return parser.parse_args()
 
@@ -78,11 +79,7 @@ def find_tests(arguments):
             if label.startswith("test_") and function.__module__ == module.__name__:
                 tests.append((label.removeprefix("test_"), function))
     chosen = [test for test in tests if not arguments.only or any(part in test[0] for part in arguments.only)]
-    return [test for test in chosen if not any(part in test[0] for part in arguments.skip)]
-
-
-class Watchdog(Exception):
-    """A test took too long."""
+    return {name: function for name, function in chosen if not any(part in name for part in arguments.skip)}
 
 
 def main():
@@ -94,90 +91,51 @@ def main():
     sys.dont_write_bytecode = True
     tests = find_tests(arguments)
     if arguments.list:
-        for name, function in tests:
+        for name, function in tests.items():
             print(f"{name}: {' '.join(inspect.getdoc(function).split())}")
         return 0
     if not tests:
         sys.exit("no test has such a name")
-    import harness
-
-    program = "s3fs" if arguments.with_s3fs else "pail"
     pail = None if arguments.with_s3fs else find_pail(arguments)
-    run = harness.Run(arguments.tools, pail, program, arguments.full, arguments.keep, arguments.seed)
+    if arguments.lane is not None:
+        return run_as_lane(arguments, tests, pail)
 
-    def stop(number, frame):
-        raise KeyboardInterrupt
+    import lanes
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    print(f"{pail or 'Debian’s s3fs'}; seed {run.seed}; {'full size' if run.full else 'CI size'}", flush=True)
-    passed, failed, skipped = 0, [], 0
+    print(f"{pail or 'Debian’s s3fs'}; seed {arguments.seed}; {'full size' if arguments.full else 'CI size'}", flush=True)
+    outcomes = collections.Counter()
+
+    def finished(answer):
+        outcomes[answer["outcome"]] += 1
+        detail = f": {answer['detail']}" if answer["detail"] else ""
+        print(f"{answer['outcome']:4} {answer['name']} ({answer['seconds']:.1f} s){detail}", flush=True)
+        for note in answer["notes"]:
+            print(f"     {note}", flush=True)
+
+    command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--seed", str(arguments.seed)]
+    if pail:
+        command += ["--pail", pail]
+    interrupted = False
     try:
-        for name, function in tests:
-            began = time.monotonic()
-            outcome, detail = run_test(run, harness, function)
-            seconds = time.monotonic() - began
-            if outcome == "ok":
-                passed += 1
-            elif outcome == "skip":
-                skipped += 1
-            else:
-                failed.append(name)
-            print(f"{outcome:4} {name} ({seconds:.1f} s)" + (f": {detail}" if detail else ""), flush=True)
-            for note in run.notes:
-                print(f"     {note}", flush=True)
-            run.notes.clear()
+        lanes.run(command, tests, arguments.full, arguments.lanes, finished)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
-        failed.append("interrupted")
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        run.close()
-    if skipped:
-        print(f"{skipped} skipped")
-    print(f"{passed} passed, {len(failed)} failed")
-    return 1 if failed or not passed else 0
+        interrupted = True
+    if outcomes["skip"]:
+        print(f"{outcomes['skip']} skipped")
+    failed = outcomes["FAIL"] + interrupted
+    print(f"{outcomes['ok']} passed, {failed} failed")
+    return 1 if failed or not outcomes["ok"] else 0
 
 
-def run_test(run, harness, function):
-    """Runs one test under a watchdog that ends the mounts, so that nothing can hang the run."""
-    limit = getattr(function, "minutes", 10) * 60 * (6 if run.full else 1)
+def run_as_lane(arguments, tests, pail):
+    import harness
+    import lane
 
-    def bark(number, frame):
-        run.kill_mounts()
-        raise Watchdog(f"not done after {limit} s")
-
-    signal.signal(signal.SIGALRM, bark)
-    signal.alarm(limit)
-    logs = [mount.log_path for mount in run.mounts]
-    try:
-        function(run)
-        return "ok", ""
-    except harness.Skip as reason:
-        return "skip", str(reason)
-    except harness.Failure as failure:
-        where = [frame for frame in traceback.extract_tb(failure.__traceback__) if "/test_" in frame.filename]
-        place = f" [{os.path.basename(where[-1].filename)}:{where[-1].lineno}]" if where else ""
-        return "FAIL", f"{failure}{place}" + log_tails(run, logs)
-    except Exception as error:
-        if isinstance(error, subprocess.TimeoutExpired):
-            run.kill_mounts()
-        return "FAIL", "".join(traceback.format_exception(error)).strip() + log_tails(run, logs)
-    finally:
-        signal.alarm(0)
-        run.end_of_test()
-
-
-def log_tails(run, before):
-    """The last words of the mounts of a failed test."""
-    text = ""
-    for mount in run.mounts:
-        if mount.log_path not in before:
-            words = mount.process.output(1500).strip()
-            if words:
-                text += f"\n     --- last words of {mount.program} on {mount.bucket}:\n     " + "\n     ".join(words.split("\n"))
-    return text
+    program = "s3fs" if arguments.with_s3fs else "pail"
+    run = harness.Run(arguments.tools, pail, program, arguments.full, arguments.keep, arguments.seed)
+    lane.serve(run, tests, arguments.lane)
+    return 0
 
 
 if __name__ == "__main__":

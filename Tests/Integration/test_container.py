@@ -6,6 +6,9 @@ from containers import Container, image, is_bucket_mounted, podman, shared_direc
 from debian_root import needs_root_and_fuse
 from harness import ACCESS_KEY, SECRET_KEY, Failure, Skip, expect, expect_equal, free_ports, wait_until
 
+# The image, or the package within it, is made once in a run.
+LANE = "containers"
+
 # Not root, and not the mount's own: what the Redis image runs as.
 REDIS_USER = 999
 

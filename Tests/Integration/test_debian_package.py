@@ -6,6 +6,9 @@ import subprocess
 from debian_root import Box, needs_root_and_fuse, package
 from harness import ACCESS_KEY, SECRET_KEY, Skip, expect, expect_equal
 
+# The image, or the package within it, is made once in a run.
+LANE = "containers"
+
 
 def snapshot(box):
     """All paths of the box's root, save what apt and mount(8) keep themselves and the tests' own."""

@@ -6,6 +6,9 @@ import subprocess
 from debian_root import ROOT
 from harness import Skip, expect, expect_equal
 
+# The image, or the package within it, is made once in a run.
+LANE = "containers"
+
 EXAMPLES = os.path.join(ROOT, "packaging", "container", "examples")
 # What a container needs to mount.
 COMPOSE_NEEDS = {"devices": "/dev/fuse", "cap_add": "SYS_ADMIN"}

@@ -7,6 +7,9 @@ from debian_root import needs_root_and_fuse
 from harness import Failure, Skip, expect, expect_equal
 from test_container import make_keys, mount_container, wait_until_healthy
 
+# The image, or the package within it, is made once in a run.
+LANE = "containers"
+
 # Seconds that a watcher may be late beside the attribute timeout of 1 s: a machine that tests at full load schedules late.
 GRACE = 4.0
 

@@ -11,6 +11,9 @@ from debian_root import needs_root_and_fuse
 from harness import ACCESS_KEY, SECRET_KEY, Process, Skip, expect, expect_equal, wait_until
 from volume_plugin import Plugin, Refused
 
+# The image, or the package within it, is made once in a run.
+LANE = "containers"
+
 
 def plugin_of(run, **named):
     if not run.is_pail:

@@ -47,6 +47,21 @@ extension Journal.Options {
         try StateDirectory.open(scratch.state).close()
     }
 
+    /// As a child has it between fork(2) and exec(3).
+    @Test func aDescriptorElsewhereDoesNotKeepTheLock() throws {
+        let first = try StateDirectory.open(scratch.state)
+        var inherited: Int32 = -1
+        for descriptor in 0..<Int32(4096) {
+            var target = [CChar](repeating: 0, count: 4096)
+            guard readlink("/proc/self/fd/\(descriptor)", &target, target.count - 1) > 0 else { continue }
+            if String(decoding: target.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).hasSuffix("\(scratch.state)/lock") { inherited = dup(descriptor) }
+        }
+        try #require(inherited >= 0)
+        defer { Glibc.close(inherited) }
+        first.close()
+        try StateDirectory.open(scratch.state).close()
+    }
+
     @Test func identifiersAreReadableAndTellPrefixesApart() {
         let one = StateDirectory.identifier(endpoint: "http://h:1", bucket: "b.ucket", prefix: "a/b")
         #expect(one.hasPrefix("b_ucket-a_b-"))

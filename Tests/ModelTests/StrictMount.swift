@@ -35,27 +35,13 @@ struct StrictMount {
         return BucketFileSystem(store: store, prefix: "", options: options, logger: logger)
     }
 
-    /// Opens a state directory whose last holder has just given it up. Other tests of this process start programs: between fork(2) and
-    /// exec(3) such a one holds the lock as well.
-    static func free(_ directory: String) async throws -> StateDirectory {
-        for _ in 0..<500 {
-            do throws(LocalStateError) {
-                return try StateDirectory.open(directory)
-            } catch {
-                guard case .inUse = error.kind else { throw error }
-            }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        return try StateDirectory.open(directory)
-    }
-
     /// Opens the journal, ends what an earlier process has left, and mounts.
     static func open(
         _ directory: String, over base: any ObjectStore, attributeTimeout: Double, logger: Logger
     ) async throws -> StrictMount {
         var limits = Journal.Options()
         limits.minimumFree = 0
-        let journal = try Journal.open(in: await free(directory), options: limits, logger: logger)
+        let journal = try Journal.open(in: StateDirectory.open(directory), options: limits, logger: logger)
         if journal.intentsLeft > 0 {
             let leftovers = WriteBackStore(CheckThenActStore(base: base), journal: journal, logger: logger)
             await leftovers.close(draining: .seconds(30))

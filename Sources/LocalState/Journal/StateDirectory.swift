@@ -73,7 +73,11 @@ public final class StateDirectory: Sendable {
             defer { descriptor = -1 }
             return descriptor
         }
-        if taken >= 0 { Glibc.close(taken) }
+        guard taken >= 0 else { return }
+        // Closing alone leaves the lock with a child that another thread is starting just now: between fork(2) and exec(3) it has this
+        // descriptor too. Unlocking one of them unlocks them all.
+        flock(taken, LOCK_UN)
+        Glibc.close(taken)
     }
 
     /// Makes the names in a directory durable: fsync(2) of the directory.
