@@ -76,6 +76,9 @@ extension BucketFileSystem {
             let target = LookupTarget(parent: parent, name: entry.name)
             switch want(of: entry, target) {
             case .nothing: break
+            // What a listing tells is known, or one LIST tells it of all.
+            case .attributes where isListedOnly(target): break
+            case .all(let version) where isListedOnly(target): fetchBytes(version, of: target)
             case .attributes:
                 lookups.begin(for: target, unless: { isKnown(target) }) { [self] in try await resolveNoting(target) }
             case .bytes(let version): fetchBytes(version, of: target)
@@ -116,6 +119,13 @@ extension BucketFileSystem {
     private func isKnown(_ target: LookupTarget, _ namespace: borrowing Namespace, _ fresh: Moment) -> Bool {
         if let ahead = namespace[target.parent]?.directory?.prefetched[target.name] { return ahead.seen >= fresh }
         return isFreshlyKnown(target.name, in: target.parent, copy namespace, fresh)
+    }
+
+    private func isListedOnly(_ target: LookupTarget) -> Bool {
+        guard showsListed, let path = namespace.withLock({ $0.path(of: target.name, in: target.parent) }) else {
+            return false
+        }
+        return isListedOnly(path)
     }
 
     private func fetchBytes(_ version: ObjectVersion, of target: LookupTarget) {

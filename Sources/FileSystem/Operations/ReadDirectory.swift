@@ -163,6 +163,15 @@ extension BucketFileSystem {
         {
             inode = install(resolution, as: entry.name, in: directory, &namespace)
         }
+        if plus {
+            let knowledge = namespace[directory]?.directory?.known.knowledge(of: entry.name) ?? .unknown
+            if let known = inode {
+                // What the listing shows may be what is known already.
+                if !isFresh(known) { _ = confirm(known, by: knowledge, fresh: fresh) }
+            } else if let listed = listedResolution(of: entry.name, in: directory, knowledge, fresh: fresh, namespace) {
+                inode = install(listed, as: entry.name, in: directory, &namespace)
+            }
+        }
         let next = UInt64(index) + 3
         guard let inode else {
             let number = namespace.path(of: entry.name, in: directory).map { namespace.makeNumbers(path: $0).number }
