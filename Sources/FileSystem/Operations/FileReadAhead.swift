@@ -72,6 +72,7 @@ extension BucketFileSystem {
     }
 
     private func fetch(_ plan: FileWalk.Plan, in parent: NodeID) {
+        var attributes: [LookupTarget] = []
         for entry in plan.contents + plan.attributes {
             let target = LookupTarget(parent: parent, name: entry.name)
             switch want(of: entry, target) {
@@ -79,12 +80,12 @@ extension BucketFileSystem {
             // What a listing tells is known, or one LIST tells it of all.
             case .attributes where isListedOnly(target): break
             case .all(let version) where isListedOnly(target): fetchBytes(version, of: target)
-            case .attributes:
-                lookups.begin(for: target, unless: { isKnown(target) }) { [self] in try await resolveNoting(target) }
+            case .attributes: attributes.append(target)
             case .bytes(let version): fetchBytes(version, of: target)
             case .all(let version): fetchAll(version, of: target)
             }
         }
+        beginLookups(of: attributes, in: parent)
     }
 
     private func want(of entry: KnownEntries.Entry, _ target: LookupTarget) -> Want {
@@ -158,6 +159,7 @@ extension BucketFileSystem {
                 noteNotFetched(target)
                 resolution = try await resolve(target)
             }
+            keepAttributes(resolution)
             notePrefetched(resolution, for: target)
             return resolution
         }

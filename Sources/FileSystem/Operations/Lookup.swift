@@ -59,6 +59,11 @@ extension BucketFileSystem {
         // The read-ahead may have brought the answer since.
         if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
         readAhead(of: name, in: parent)
+        if await recall([LookupTarget(parent: parent, name: name)], in: parent).isEmpty,
+            let known = lookupNow(name, in: parent, by: caller)
+        {
+            return try known.get()
+        }
         let inode = try await find(name, in: parent)
         return entry(for: inode)
     }
@@ -112,6 +117,7 @@ extension BucketFileSystem {
         let directory = beginLookup(in: target.parent)
         defer { endLookup(in: directory) }
         let resolution = try await resolve(target)
+        keepAttributes(resolution)
         notePrefetched(resolution, for: target)
         return resolution
     }
@@ -140,7 +146,7 @@ extension BucketFileSystem {
 
     /// Whether an object stored at `lastModified` was surely not stored again within the same second after it was read: as
     /// git's index has it, a time is believed only when it is more than two seconds older than the moment of reading.
-    private func isOlder(_ lastModified: Timestamp, thanReadAt seen: Moment) -> Bool {
+    func isOlder(_ lastModified: Timestamp, thanReadAt seen: Moment) -> Bool {
         let age = options.clock.monotonic().seconds(since: seen)
         return Double(options.clock.wall().seconds) - age > Double(lastModified.seconds) + 2
     }
@@ -422,15 +428,7 @@ extension BucketFileSystem {
                 return LookupTarget(parent: parent, name: name)
             }
         }
-        for target in targets {
-            let isKnown = { [self] in
-                namespace.withLock { namespace in
-                    namespace.updateDirectory(parent) { $0.prefetched[target.name] != nil } ?? true
-                        || isFreshlyKnown(target.name, in: parent, namespace, freshSince)
-                }
-            }
-            lookups.begin(for: target, unless: isKnown) { [self] in try await resolveNoting(target) }
-        }
+        beginLookups(of: targets, in: parent)
     }
 
     func isFreshlyKnown(_ name: FileName, in parent: NodeID, _ namespace: Namespace, _ fresh: Moment) -> Bool {
@@ -447,21 +445,19 @@ extension BucketFileSystem {
     }
 
     func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
-        namespace.withLock { namespace in
-            let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
-            guard isOutdated == false else { return }
-            if namespace.child(target.name, of: target.parent) != nil {
-                _ = install(resolution, as: target.name, in: target.parent, &namespace)
-                return
-            }
-            _ = namespace.updateDirectory(target.parent) { directory in
-                if let removed = directory.removed[target.name], removed > resolution.seen { return }
-                if directory.prefetched.count > 4 * AttributeWalk.largestWindow {
-                    let fresh = self.freshSince
-                    directory.prefetched = directory.prefetched.filter { $0.value.seen >= fresh }
-                }
-                directory.prefetched[target.name] = resolution
-            }
+        namespace.withLock { notePrefetched(resolution, for: target, &$0) }
+    }
+
+    func notePrefetched(_ resolution: Resolution, for target: LookupTarget, _ namespace: inout Namespace) {
+        let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
+        guard isOutdated == false else { return }
+        if namespace.child(target.name, of: target.parent) != nil {
+            _ = install(resolution, as: target.name, in: target.parent, &namespace)
+            return
+        }
+        _ = namespace.updateDirectory(target.parent) { directory in
+            if let removed = directory.removed[target.name], removed > resolution.seen { return }
+            directory.keepPrefetched(resolution, for: target.name, fresh: self.freshSince)
         }
     }
 }

@@ -235,6 +235,7 @@ extension MountPlan {
         result.memoryLimit = memory.limit
         result.maximumInodes = Int(options.maximumInodes)
         result.readsFilesAhead = options.readAheadFiles == .on
+        result.attributes = options.attributes == .listing ? .listing : .stored
         result.minimumFreeDisk = options.minimumFreeDisk
         result.diskLimit = options.spillLimit
         result.partSize = options.partSize
