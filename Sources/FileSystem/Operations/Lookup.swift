@@ -243,7 +243,7 @@ extension BucketFileSystem {
             return (object, false)
         }
         // A file that has bytes wins over the directory.
-        if let object, object.size > 0 { return (object, false) }
+        if showsListed, let object, object.size > 0 { return (object, false) }
         // Many names lie between `name` and `name/`: ask for the directory alone.
         let own = try await store.list(ListRequest(prefix: directoryKey, limit: 1))
         return (object, !own.objects.isEmpty || !own.commonPrefixes.isEmpty)

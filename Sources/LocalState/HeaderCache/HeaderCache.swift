@@ -73,6 +73,8 @@ public final class HeaderCache: Sendable {
         var isEmpty: Bool
         /// Keys that were forgotten and whose rows may still be there.
         var forgotten: [ObjectKey: Int] = [:]
+        /// How often keys were forgotten.
+        var forgets = 0
     }
 
     /// A connection that one thread alone touches.
@@ -159,7 +161,8 @@ public final class HeaderCache: Sendable {
     }
 
     private func read(_ listed: [ListedObject], _ isStretch: Bool) -> [ObjectKey: ObjectInfo] {
-        if state.withLock({ $0.isBroken }) { return [:] }
+        let forgets = state.withLock { $0.isBroken ? nil : $0.forgets }
+        guard let forgets else { return [:] }
         let places = listed.map { Self.place(of: $0.key) }
         guard let path = places.first?.directory else { return [:] }
         var found: [ObjectKey: ObjectInfo] = [:]
@@ -194,6 +197,8 @@ public final class HeaderCache: Sendable {
         } catch { fail(error) }
         state.withLock { state in
             for key in state.forgotten.keys { found[key] = nil }
+            // One of them may have been forgotten, and its row removed, since it was read.
+            if state.forgets != forgets { found = [:] }
             state.counts.hits += found.count
             state.counts.misses += listed.count - found.count
             state.counts.damaged += damaged
@@ -221,6 +226,7 @@ public final class HeaderCache: Sendable {
         let isThere = state.withLock { state in
             if state.isEmpty || state.isBroken { return false }
             state.forgotten[key, default: 0] += 1
+            state.forgets += 1
             return true
         }
         if isThere { enqueue(.forget(key)) }
