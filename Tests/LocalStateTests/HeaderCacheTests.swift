@@ -15,7 +15,8 @@ import Testing
     private func info(_ index: Int, seconds: Int64 = 1000, mode: String = "33188") -> ObjectInfo {
         var info = ObjectInfo(
             size: Int64(index), etag: ETag("etag-\(index)"), lastModified: Timestamp(seconds: seconds),
-            metadata: ObjectMetadata(contentType: "text/plain", user: ["mode": mode, "xattr": "ü %22"]), versionID: "v\(index)")
+            metadata: ObjectMetadata(contentType: "text/plain", user: ["mode": mode, "xattr": "ü %22"]),
+            versionID: "v\(index)")
         info.isEncryptedWithKey = index % 2 == 1
         return info
     }
@@ -166,9 +167,12 @@ import Testing
         first.close()
         let database = try SQLiteDatabase(file)
         // A changed byte, and a record that belongs to another name.
-        try database.run("UPDATE objects SET record = CAST(REPLACE(CAST(record AS TEXT), '33188', '33279') AS BLOB) WHERE name < 'f20'")
         try database.run(
-            "UPDATE objects SET etag = 'etag-18', record = (SELECT record FROM objects WHERE name = 'f29') WHERE name = 'f28'")
+            "UPDATE objects SET record = CAST(REPLACE(CAST(record AS TEXT), '33188', '33279') AS BLOB) WHERE name < 'f20'"
+        )
+        try database.run(
+            "UPDATE objects SET etag = 'etag-18', record = (SELECT record FROM objects WHERE name = 'f29') WHERE name = 'f28'"
+        )
         database.close()
         let cache = try cache()
         let asked = (0..<20).map { listed(ObjectKey("f\(10 + $0)"), info($0)) }

@@ -55,7 +55,8 @@ extension BucketFileSystem {
                 let key = ObjectKey(prefix + entry.name.string)
                 guard let info = found[key] else { continue }
                 notePrefetched(
-                    .object(info, key: key, seen: seen), for: LookupTarget(parent: parent, name: entry.name), &namespace)
+                    .object(info, key: key, seen: seen), for: LookupTarget(parent: parent, name: entry.name), &namespace
+                )
             }
         }
         return true

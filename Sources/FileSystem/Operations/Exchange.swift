@@ -88,7 +88,9 @@ extension BucketFileSystem {
     private func exchangeObjects(_ places: [ExchangedPlace]) async throws {
         let keys = try places.map { try key(of: $0.inode) }
         var sides: [ObjectExchange.Side] = []
-        for (place, goal) in zip(places, keys.reversed()) { sides.append(try await side(of: place.inode, movingTo: goal)) }
+        for (place, goal) in zip(places, keys.reversed()) {
+            sides.append(try await side(of: place.inode, movingTo: goal))
+        }
         sides[0].key = keys[0]
         sides[1].key = keys[1]
         let inodes = places.map(\.inode)

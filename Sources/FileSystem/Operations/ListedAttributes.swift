@@ -1,6 +1,6 @@
 internal import ObjectStore
 import Synchronization
-public import SystemPackage
+internal import SystemPackage
 
 /// `--attributes=listing`: what a listing tells is all that is shown of a file; no HEAD.
 ///
@@ -83,7 +83,9 @@ extension BucketFileSystem {
     func keepsAttributes(_ state: inout Inode.State, of resolution: Resolution) -> Bool {
         switch resolution {
         case .listedDirectory(let seen):
-            guard state.attributes.type == .directory, state.version?.key.isDirectoryMarker ?? true else { return false }
+            guard state.attributes.type == .directory, state.version?.key.isDirectoryMarker ?? true else {
+                return false
+            }
             state.seen = seen
             return true
         case .listed(let object, let key, let seen):

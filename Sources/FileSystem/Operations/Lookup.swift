@@ -37,7 +37,9 @@ extension BucketFileSystem {
                 return .success(inode)
             }
             if case .absent(let seen) = knowledge, seen >= fresh { return .failure(.noSuchFileOrDirectory) }
-            guard let listed = listedResolution(of: name, in: parent, knowledge, fresh: fresh, namespace) else { return nil }
+            guard let listed = listedResolution(of: name, in: parent, knowledge, fresh: fresh, namespace) else {
+                return nil
+            }
             guard let inode = install(listed, as: name, in: parent, &namespace) else {
                 return .failure(.noSuchFileOrDirectory)
             }

@@ -272,7 +272,9 @@ public final class HeaderCache: Sendable {
             let directory = try table.make(place.directory, at: now())
             if bytes + row.bytes > options.limit {
                 // Down to nine tenths, so that not every row costs a search.
-                while bytes > options.limit / 10 * 9, let freed = try table.removeOldest(but: directory) { bytes -= freed }
+                while bytes > options.limit / 10 * 9, let freed = try table.removeOldest(but: directory) {
+                    bytes -= freed
+                }
                 // One directory that is larger than all may be.
                 guard bytes + row.bytes <= options.limit else { return }
             }
