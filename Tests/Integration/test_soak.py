@@ -38,7 +38,7 @@ def _fio(run, place):
         os.makedirs(place, exist_ok=True)
         run.call("fio", "--name=mixed", f"--directory={place}", "--rw=randwrite", "--bsrange=512-128k", "--size=24m", "--numjobs=2",
                  "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--ioengine=psync", f"--randseed={number + 1}", "--end_fsync=1",
-                 timeout=900)
+                 timeout=900, cwd=run.directory)
         shutil.rmtree(place)
     return work
 

@@ -207,7 +207,9 @@ import Testing
         defer { cache.close() }
         let memory = InMemoryStore(options: .s3.with(minimumPartSize: 1 << 16))
         for _ in 0..<2 {
-            for finding in await StoreConformance.run(on: BlockCacheStore(memory, cache: cache)) {
+            var profile = StoreConformance.Profile()
+            profile.keepsReadVersions = true
+            for finding in await StoreConformance.run(on: BlockCacheStore(memory, cache: cache), profile: profile) {
                 Issue.record("\(finding)")
             }
         }

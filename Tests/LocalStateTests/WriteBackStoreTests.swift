@@ -138,6 +138,30 @@ import Testing
         #expect(bytes == Array("mine".utf8))
     }
 
+    /// `--on-conflict overwrite`: whole contents, parts of what is there by then, and deletions.
+    @Test func aConflictIsOverwrittenWhereThatIsWanted() async throws {
+        let gate = Gate(memory)
+        let journal = try scratch.journal()
+        defer { journal.close() }
+        var options = options()
+        options.overwritesConflicts = true
+        let store = WriteBackStore(gate, journal: journal, options: options)
+        let old = ["a", "b", "c"].map { memory.insert(ObjectKey($0), Array("old \($0)".utf8)) }
+        _ = try await store.put("a", body: body("mine"), metadata: .init(), if: .matches(old[0]))
+        let upload = try await store.createUpload("b", metadata: .init())
+        let part = try await store.copyPart(upload, number: 1, from: "b", range: 0..<3, ifMatch: old[1])
+        _ = try await store.completeUpload(upload, parts: [part], if: .matches(old[1]))
+        try await store.delete("c", if: .matches(old[2]))
+        for name in ["a", "b", "c"] { memory.insert(ObjectKey(name), Array("their \(name)".utf8)) }
+        gate.open()
+        try await store.settle()
+        #expect(try await text(memory, "a") == "mine")
+        #expect(try await text(memory, "b") == "the")
+        #expect(memory.info(of: "c") == nil)
+        #expect(journal.kept.isEmpty)
+        await store.close()
+    }
+
     @Test func aRenameWhoseCopyFailsDeletesNothing() async throws {
         let gate = Gate(memory)
         let journal = try scratch.journal()

@@ -112,6 +112,8 @@ final class Inode: Sendable {
         var size: Int64
         /// The file's change time then.
         var changed: Timestamp
+        /// The headers that it is to be stored with.
+        var metadata: ObjectMetadata
 
         /// Whether the file has not been changed since.
         func isOf(_ state: State) -> Bool { size == state.staged?.size && changed == state.attributes.changeTime }

@@ -10,21 +10,26 @@ internal import SystemPackage
 ///
 /// **Design.** Who opens with `O_APPEND` wants the end, wherever it is. So a file that was changed by appends alone goes up under the
 /// condition that the object still is its base (or still is absent), and when that fails, what was appended is put behind the
-/// object as it is now, and goes up again: until it holds. Anything else that meets another version fails with `ESTALE`.
+/// object as it is now, and goes up again: until it holds. Anything else that meets another version fails with `ESTALE`, or
+/// with `--on-conflict overwrite` is laid over that version in the same way.
 ///
 /// Requests: one HEAD more for each version met, and the commit's own once more.
 ///
 /// **Limits.** A file that somebody has removed meanwhile is not made anew: `ESTALE`. Readers of the file on this mount see the
 /// other's bytes before the appended ones from then on.
 extension BucketFileSystem {
-    /// Rests what was appended on the object as it is now. False where that cannot be: the commit has failed.
-    func moveAppends(of inode: Inode, _ staged: StagedFile, key: ObjectKey) async throws -> Bool {
-        guard staged.changes == .appends else { return false }
+    /// Rests what was appended on the object as it is now, or whatever was changed where conflicts are overwritten. False where that
+    /// cannot be: the commit has failed.
+    func moveChanges(of inode: Inode, _ staged: StagedFile, key: ObjectKey) async throws -> Bool {
+        let isAppended = staged.changes == .appends
+        guard isAppended || options.overwritesConflicts && staged.base != nil else { return false }
         let seen = options.clock.monotonic()
         guard let info = try await store.headOrNil(key), info.etag != nil else { return false }
         let version = ObjectVersion(key: key, etag: info.etag, size: info.size)
         let theirs = StoredAttributes(decoding: info, key: key, defaults: defaults)
-        guard theirs.type == .regular, await staged.moveAppends(behind: version) else { return false }
+        guard theirs.type == .regular,
+            isAppended ? await staged.moveAppends(behind: version) : await staged.moveChanges(onto: version)
+        else { return false }
         let old: ObjectReader? = inode.state.withLock { state in
             defer { state.reader = state.handles > 0 ? makeReader(version) : nil }
             state.version = version
@@ -47,7 +52,11 @@ extension BucketFileSystem {
         }
         old?.discard()
         lifecycle.withLock { $0.notifier }?.invalidateInode(inode.node, offset: 0, length: 0)
-        logger.debug("what was appended to \"\(key)\" goes behind another host's version")
+        if isAppended {
+            logger.debug("what was appended to \"\(key)\" goes behind another host's version")
+        } else {
+            logger.warning("what was changed of \"\(key)\" goes over another host's version (--on-conflict overwrite)")
+        }
         return true
     }
 
@@ -59,7 +68,7 @@ extension BucketFileSystem {
     func commitSuperseded(_ inode: Inode, _ staged: StagedFile) async throws {
         guard let key = inode.state.withLock({ $0.version?.key }) else { throw Errno.staleNFSFileHandle }
         while true {
-            guard try await moveAppends(of: inode, staged, key: key) else { throw Errno.staleNFSFileHandle }
+            guard try await moveChanges(of: inode, staged, key: key) else { throw Errno.staleNFSFileHandle }
             let state = inode.state.withLock { $0 }
             let target = try uploadTarget(for: inode, state, key: key)
             do throws(StoreError) {

@@ -76,7 +76,7 @@ extension BucketFileSystem {
                 logger.warning("close: \(error): the object that the changes rest on was removed")
                 throw Errno.staleNFSFileHandle
             }
-            guard error.kind == .preconditionFailed, try await moveAppends(of: inode, staged, key: key) else {
+            guard error.kind == .preconditionFailed, try await moveChanges(of: inode, staged, key: key) else {
                 throw error
             }
             return try await commitHoldingGate(inode)

@@ -72,6 +72,8 @@ public struct FileSystemOptions: Sendable {
     public var renameLog: (any RenameLog)?
     /// Keeps on this machine what a close could not store; nil where it is in memory alone.
     public var unstoredLog: (any UnstoredLog)?
+    /// Whether changes of a part of a file are laid over a version that somebody else has stored meanwhile; else they are `ESTALE`.
+    public var overwritesConflicts = false
     /// Whether the store carries out the changes of a key in the order in which they were asked for, whatever became of the answers:
     /// write-back mode, by its journal. Else full replacements and removals carry the version that they take the place of, where the
     /// store honours that, so that a request which arrives late changes nothing any more.

@@ -53,23 +53,28 @@ extension BucketFileSystem {
         // While others have it open, theirs is the last word.
         if isConflict, !isLast { return nil }
         guard let key = state.isSuperseded ? state.version?.key : try key(of: inode) else { return nil }
-        if let kept = state.kept, !isConflict, kept.isOf(state) { return Self.isKept }
+        let target = try uploadTarget(for: inode, state, key: key)
+        // A commit of these very bytes may have taken effect: by its headers the next mount knows it for its own.
+        let sent = staged.metadataOfUnsettledCommit.flatMap { Self.differInTimes($0, target.metadata) ? $0 : nil }
+        let metadata = sent ?? target.metadata
+        if let kept = state.kept, !isConflict, kept.isOf(state), kept.metadata == metadata || sent == nil {
+            return Self.isKept
+        }
         guard let pieces = staged.piecesToKeep() else {
             throw StoreError(
                 .bodyUnreadable, operation: "close", key: key,
                 message: "some bytes are only in an upload that was not completed")
         }
-        let target = try uploadTarget(for: inode, state, key: key)
-        // A commit of these very bytes may have taken effect: by its headers the next mount knows it for its own.
-        let sent = staged.metadataOfUnsettledCommit.flatMap { Self.differInTimes($0, target.metadata) ? $0 : nil }
         let content = UnstoredContent(
-            key: key, metadata: sent ?? target.metadata, pieces: pieces,
+            key: key, metadata: metadata, pieces: pieces,
             base: [state.version, state.covered].lazy.compactMap { $0 }.first { $0.key == key }?.etag,
             cause: isConflict ? .conflict : .failure, reason: "\(error)")
         let number = try await log.keep(content, replacing: state.kept?.number)
         guard isConflict else {
             inode.state.withLock { current in
-                current.kept = number.map { .init(number: $0, size: staged.size, changed: state.attributes.changeTime) }
+                current.kept = number.map {
+                    .init(number: $0, size: staged.size, changed: state.attributes.changeTime, metadata: metadata)
+                }
             }
             return Self.isKept
         }

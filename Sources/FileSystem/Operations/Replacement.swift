@@ -36,7 +36,9 @@ extension BucketFileSystem {
         _ upload: (UploadTarget) async throws(StoreError) -> T
     ) async throws(StoreError) -> T {
         var target = target
-        for round in 1... {
+        var round = 0
+        while true {
+            round += 1
             do throws(StoreError) { return try await upload(target) } catch {
                 // S3 says "not found" where a version is named and there is none.
                 guard target.overtakes, target.precondition != .none,
@@ -48,7 +50,6 @@ extension BucketFileSystem {
                 target.precondition = round < Self.rounds ? present : .none
             }
         }
-        fatalError("a loop without an end has ended")
     }
 
     /// What holds of a key now. One HEAD.

@@ -248,4 +248,31 @@ struct StagedContent: Sendable {
         forgetTails()
         return true
     }
+
+    /// Lays what was changed over `version`, which somebody else has stored since, in place of the base; what is kept of that and the
+    /// version does not have is zeros. False, and nothing done, where bytes are concerned that only an upload has, and during a commit.
+    mutating func moveChanges(onto version: ObjectVersion) -> Bool {
+        guard base != nil, !isCommitting, !isDiscarded, !hasForeignBase, !map.hasUploadedBytes(in: 0..<map.size) else {
+            return false
+        }
+        var extents: [Extent] = []
+        for extent in map.extents {
+            guard case .object(let offset) = extent.source else {
+                extents.append(extent)
+                continue
+            }
+            let count = max(0, min(extent.count, version.size - offset))
+            if count > 0 { extents.append(Extent(start: extent.start, count: count, source: extent.source)) }
+            if count < extent.count {
+                extents.append(Extent(start: extent.start + count, count: extent.count - count, source: .zeros))
+            }
+        }
+        map = ExtentMap(extents: extents)
+        base = version
+        run = 0..<0
+        stream.reset()
+        unsettled = []
+        forgetTails()
+        return true
+    }
 }

@@ -97,9 +97,18 @@ final class StagedFile: Sendable {
     /// Puts what was appended behind a version that somebody else has stored since the base. False, and nothing done, where more
     /// was done than appending. An upload that was begun is aborted: one request.
     func moveAppends(behind version: ObjectVersion) async -> Bool {
+        await move { [store] in $0.moveAppends(behind: version, limit: store.features.maximumObjectSize) }
+    }
+
+    /// Lays what was changed over another host's version. False where that cannot be.
+    func moveChanges(onto version: ObjectVersion) async -> Bool {
+        await move { $0.moveChanges(onto: version) }
+    }
+
+    private func move(_ body: (inout StagedContent) -> Bool) async -> Bool {
         let (isMoved, session) = state.withLock { state in
             let session = state.stream.session
-            return (state.moveAppends(behind: version, limit: store.features.maximumObjectSize), session)
+            return (body(&state), session)
         }
         if isMoved, let session { await abort(session.upload) }
         return isMoved

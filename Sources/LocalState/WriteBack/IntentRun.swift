@@ -13,7 +13,7 @@ internal import ObjectStore
 /// where the store tells no ETag, or to look whether a version is one's own (and a GET where the headers hold no time).
 struct IntentRun {
     let store: WriteBackStore
-    let intent: Intent
+    var intent: Intent
 
     private var base: any ObjectStore { store.base }
 
@@ -25,9 +25,49 @@ struct IntentRun {
         case conflict(StoreError)
     }
 
-    /// One attempt.
+    /// How often somebody else may be faster before an intent that overwrites is a conflict all the same.
+    private static let rounds = 8
+
+    /// One attempt. Where conflicts are overwritten, several: each over what is there by then.
     /// - Throws: what may be tried again.
     func run() async throws(StoreError) -> Outcome {
+        var attempt = self
+        for _ in 1..<Self.rounds {
+            let outcome = try await attempt.runOnce()
+            guard case .conflict(let error) = outcome, store.options.overwritesConflicts,
+                let next = try await attempt.overwriting(after: error)
+            else { return outcome }
+            attempt = next
+        }
+        return try await attempt.runOnce()
+    }
+
+    /// The same change, over the version that is there now; nil where what it keeps of the object is not to be had any more. One HEAD.
+    private func overwriting(after error: StoreError) async throws(StoreError) -> IntentRun? {
+        var next = self
+        if intent.kind == .delete {
+            next.intent.base = .none
+            return next
+        }
+        let keeps = intent.pieces.contains { piece in
+            if case .stored(intent.key, _, _) = piece { true } else { false }
+        }
+        // What was to be copied from elsewhere is gone: no other version of the goal helps.
+        if !keeps, error.kind == .notFound, !intent.pieces.isLocal { return nil }
+        guard let found = try await base.headOrNil(intent.key), let etag = found.etag else {
+            next.intent.base = .absent
+            return keeps ? nil : next
+        }
+        next.intent.base = .version(etag)
+        for index in intent.pieces.indices {
+            guard case .stored(intent.key, _, let range) = intent.pieces[index] else { continue }
+            guard range.upperBound <= found.size else { return nil }
+            next.intent.pieces[index] = .stored(key: intent.key, etag: etag, range: range)
+        }
+        return next
+    }
+
+    private func runOnce() async throws(StoreError) -> Outcome {
         do throws(StoreError) {
             switch intent.kind {
             case .delete:

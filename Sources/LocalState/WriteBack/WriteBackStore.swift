@@ -51,6 +51,9 @@ public final class WriteBackStore: ObjectStore {
         /// The most of either while somebody waits for the uploads (``WriteBackStore/settle(prefix:)``, or the end).
         public var awaitedDelay = Duration.seconds(2)
 
+        /// Whether a change whose object somebody else has changed meanwhile is laid over that, instead of being kept aside.
+        public var overwritesConflicts = false
+
         /// What suits a mount.
         public init() {}
     }

@@ -8,6 +8,8 @@ public import ObjectStore
 public struct StoreConformance: Sendable {
     /// Where stores are known to differ.
     public struct Profile: Sendable {
+        /// Whether a version that was read before may be read again after it was replaced: the store keeps what it reads.
+        public var keepsReadVersions = false
         /// What a PUT, DELETE or completion with `If-Match` throws where there is no such key: S3 says `notFound`.
         public var missingMatch: Set<StoreError.Kind> = [.notFound, .preconditionFailed]
         /// A DELETE with `If-Match` of a missing key may also succeed.

@@ -234,6 +234,7 @@ extension MountPlan {
         result.attributeTimeout = Double(seconds) + Double(attoseconds) * 1e-18
         result.memoryLimit = memory.limit
         result.maximumInodes = Int(options.maximumInodes)
+        result.overwritesConflicts = options.onConflict == .overwrite
         result.readsFilesAhead = options.readAheadFiles == .on
         result.attributes = options.attributes == .listing ? .listing : .stored
         result.minimumFreeDisk = options.minimumFreeDisk

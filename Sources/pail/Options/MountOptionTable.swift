@@ -165,6 +165,10 @@ enum MountOptionTable {
             "on-outage", \.onOutage,
             "What operations do that find no store within the request deadline: fail with an error, or wait until it is back. "
                 + "Programs that wait can be interrupted."),
+        .choice(
+            "on-conflict", \.onConflict,
+            "What becomes of a change of a part of a file that somebody else has changed since it was opened: keep both versions and fail with ESTALE, or "
+                + "overwrite: lay it over the other's."),
         .size(
             "part-size", \.partSize, in: (5 << 20)...(5 << 30),
             "Objects of this size or more are uploaded in parts; it grows by itself for objects of over 10,000 parts."),

@@ -28,6 +28,11 @@ struct MountOptions: Sendable, Equatable {
         case fail, wait
     }
 
+    /// What becomes of a change whose object somebody else has changed meanwhile.
+    enum Conflict: String, Sendable, CaseIterable {
+        case keep, overwrite
+    }
+
     /// What fsync(2) waits for in write-back mode.
     enum Synchronization: String, Sendable, CaseIterable {
         case journal, store
@@ -66,6 +71,7 @@ struct MountOptions: Sendable, Equatable {
     var connectTimeout: Duration = .seconds(10)
     var requestDeadline: Duration = .seconds(60)
     var onOutage = Outage.fail
+    var onConflict = Conflict.keep
     var partSize: Int64 = 8 << 20
     var checksum = Checksum.crc32c
     var signsPayload = false

@@ -47,12 +47,16 @@ struct StoreStack: Sendable {
         if options.isReadOnly { return StoreStack(bucket, plan, local, cache, headers, logger: logger) }
         // Before this mount shows anything: what dead mounts beside this one have left.
         await local.withEachOther(options: limits) { other in
-            await storeLeftovers(of: other, in: bucket, atMost: options.drainTimeout, logger)
+            await storeLeftovers(
+                of: other, in: bucket, atMost: options.drainTimeout, overwriting: options.onConflict == .overwrite,
+                logger)
             await other.recover(in: recording(bucket, other, prefix, notesUploads: true), waits: true)
         }
         let stack = StoreStack(bucket, plan, local, cache, headers, logger: logger)
         if !options.isWriteBack {
-            await storeLeftovers(of: local, in: bucket, atMost: options.drainTimeout, logger)
+            await storeLeftovers(
+                of: local, in: bucket, atMost: options.drainTimeout, overwriting: options.onConflict == .overwrite,
+                logger)
         }
         await local.recover(in: stack.store, waits: false)
         return stack
@@ -119,6 +123,7 @@ struct StoreStack: Sendable {
             var settings = WriteBackStore.Options()
             settings.partSize = options.partSize
             settings.singlePutThreshold = options.partSize
+            settings.overwritesConflicts = options.onConflict == .overwrite
             let store = WriteBackStore(
                 CheckThenActStore(base: below), journal: local.journal, options: settings, logger: logger)
             writeBack = store
@@ -134,12 +139,16 @@ struct StoreStack: Sendable {
     /// Uploads what an earlier mount has left: in write-back mode what it had not uploaded yet, in strict mode what the store had
     /// not taken.
     private static func storeLeftovers(
-        of local: LocalJournal, in bucket: S3Store, atMost limit: Duration, _ logger: Logger
+        of local: LocalJournal, in bucket: S3Store, atMost limit: Duration, overwriting overwrites: Bool,
+        _ logger: Logger
     ) async {
         let count = local.journal.intentsLeft
         guard count > 0 else { return local.journal.sweep() }
         logger.notice("\(count) changes that an earlier mount has left are uploaded first")
-        let store = WriteBackStore(CheckThenActStore(base: bucket), journal: local.journal, logger: logger)
+        var settings = WriteBackStore.Options()
+        settings.overwritesConflicts = overwrites
+        let store = WriteBackStore(
+            CheckThenActStore(base: bucket), journal: local.journal, options: settings, logger: logger)
         let left = await store.close(draining: limit == .zero ? .seconds(1_000_000_000) : limit)
         if left > 0 {
             logger.error(

@@ -90,6 +90,31 @@ import Testing
         #expect(bucket.text("a") == "theirs, and longer")
     }
 
+    /// `--on-conflict overwrite`: what was changed is laid over the other's version; what that does not have is zeros.
+    @Test(arguments: ["theirs, and longer", "short"]) func aConflictIsOverwrittenWhereThatIsWanted(theirs: String)
+        async throws
+    {
+        let bucket = TestBucket()
+        bucket.store.insert("a", Array("0123456789".utf8))
+        let mount = bucket.mount { $0.overwritesConflicts = true }
+        let handle = try await mount.open("a", [.readWrite])
+        try await mount.write(handle, "x", at: 3)
+        bucket.store.insert("a", Array(theirs.utf8))
+        try await mount.close(handle)
+        #expect(bucket.text("a") == (theirs == "short" ? "shoxt\0\0\0\0\0" : "thexrs, an"))
+        #expect(try await mount.text("a") == bucket.text("a"))
+        // A lock file is nobody else's all the same.
+        bucket.store.insert("lock", [1])
+        await #expect(throws: Errno.fileExists) {
+            try await mount.open("lock", [.writeOnly, .create, .exclusive])
+        }
+        // What was removed is not made anew.
+        let removed = try await mount.open("a", [.readWrite])
+        try await mount.write(removed, "y", at: 1)
+        bucket.store.remove("a")
+        await #expect(throws: Errno.staleNFSFileHandle) { try await mount.close(removed) }
+    }
+
     /// Lines appended on two hosts are all kept, in whatever order the closes come, also to a file that neither has seen before.
     @Test(arguments: [0, 5, 300], [64, 1 << 20]) func appendsOnTwoHostsAreAllKept(first size: Int, partSize: Int64)
         async throws
