@@ -88,7 +88,7 @@ struct MountOptions: Sendable, Equatable {
     var attributeTimeout: Duration = .seconds(1)
     var attributes = Attributes.stored
     /// Bytes of attributes that stay on the disk; 0 for none.
-    var attributeCache: Int64 = 64 << 20
+    var attributeCache: Int64 = 128 << 20
     var readAheadFiles = Switch.on
     var stateDirectory: String?
     var isReadOnly = false
