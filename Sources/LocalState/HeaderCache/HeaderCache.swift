@@ -18,24 +18,13 @@ import Synchronization
 /// the listing does not show any more go. Whole directories go as the least recently used. It is a cache: a database that is damaged or of
 /// another format is thrown away, and nothing is synced.
 ///
-/// **Bounds.** ``Options/limit`` bytes of rows and indexes, about; below ``Options/minimumFree`` of free disk nothing is written. Of rows to be
+/// **Bounds.** ``DiskShare/limit`` bytes of rows and indexes, about; below ``DiskShare/minimumFree`` of free disk nothing is written. Of rows to be
 /// written 10,000 wait in memory at the most; more are not kept.
 ///
 /// **Limits.** One process a file: whoever opens it holds the directory that it lies in (``StateDirectory``).
 public final class HeaderCache: Sendable {
     /// How much of the disk it may use.
-    public struct Options: Sendable {
-        /// The most bytes that it keeps, about.
-        public var limit: Int64
-        /// Bytes of the disk that stay free.
-        public var minimumFree: Int64
-
-        /// A cache of `limit` bytes.
-        public init(limit: Int64, minimumFree: Int64 = 1 << 30) {
-            self.limit = limit
-            self.minimumFree = minimumFree
-        }
-    }
+    public typealias Options = DiskShare
 
     /// How often versions were here and were not, since the start.
     public struct Counts: Sendable, Equatable {
@@ -248,7 +237,7 @@ public final class HeaderCache: Sendable {
         do throws(LocalStateError) {
             try table.database.execute("BEGIN IMMEDIATE")
             var bytes = state.withLock { $0.counts.bytes }
-            let hasRoom = hasRoom()
+            let hasRoom = options.hasRoom(for: 0, at: path)
             for change in changes { try apply(change, &bytes, hasRoom: hasRoom) }
             try table.database.execute("COMMIT")
             state.withLock { $0.counts.bytes = bytes }
@@ -318,12 +307,6 @@ public final class HeaderCache: Sendable {
             return !state.isBroken
         }
         if isNew { logger.warning("attributes are not kept on this machine any more: \(error)") }
-    }
-
-    private func hasRoom() -> Bool {
-        var information = statvfs()
-        guard statvfs(path, &information) == 0 else { return false }
-        return Int64(clamping: UInt64(information.f_bavail)) * Int64(information.f_frsize) >= options.minimumFree
     }
 
     private func now() -> Int64 { Int64(time(nil)) }
