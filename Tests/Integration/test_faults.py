@@ -148,8 +148,10 @@ class Prepared:
             "import os, resource, signal, sys, threading, time; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
             # A shell's background jobs inherit it ignored.
             "signal.signal(signal.SIGQUIT, signal.SIG_DFL); "
+            # Not by Popen: this process would wait for the mount in vfork(2) with the interpreter's lock, which the relay needs.
+            f"os.chdir({mount.directory!r}); "
             f"{before or 'pass'}; print('ready', flush=True); sys.stdin.readline(); {then}")
-        self.process = subprocess.Popen([sys.executable, "-c", text], cwd=mount.directory, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         expect_equal(self.process.stdout.readline(), b"ready\n", f"what a program says that is to run {before}")
 

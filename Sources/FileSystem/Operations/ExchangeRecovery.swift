@@ -10,7 +10,8 @@ public import ObjectStore
 /// the exchange has not been made. Else it has been made, or not begun, and the copy aside goes. Where neither is true, somebody has
 /// changed the files since: the copy stays, the log says where, and `pail check` finds it.
 ///
-/// Two objects are equal as ``RenameRecovery`` has it.
+/// Two objects are equal as ``RenameRecovery`` has it. For the content to go back they have to have the same headers besides, times to the
+/// nanosecond: so a file that somebody has copied over the other since is not taken for the exchange's work.
 ///
 /// Requests: three or four HEADs; one CopyObject where the content has to go back; a DELETE for each copy aside.
 ///
@@ -33,7 +34,7 @@ public struct ExchangeRecovery: Sendable {
         if let kept = try await store.headOrNil(exchange.aside) {
             if Self.areSame(kept, small) || Self.areSame(kept, large) {
                 try await store.delete(exchange.aside, if: .none)
-            } else if let small, Self.areSame(small, large) {
+            } else if let small, Self.areSame(small, large), small.metadata.user == large?.metadata.user {
                 _ = try await ServerCopy(store: store, parallel: 4).copyLooking(
                     ObjectVersion(key: exchange.aside, etag: kept.etag, size: kept.size), to: exchange.small,
                     storageClass: kept.metadata.storageClass,

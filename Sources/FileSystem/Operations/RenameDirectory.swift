@@ -12,8 +12,8 @@ internal import SystemPackage
 /// conditions, one LIST and one DeleteObjects a thousand instead of the DELETEs, which leaves a round trip in which another
 /// host's version is lost.
 ///
-/// A process that dies in between leaves files under both names, as does a store that fails when the old keys, or the copies of a
-/// rename that has failed, are to be deleted; the next mount ends that (see ``RenameLog``, ``RenameRecovery``).
+/// A process that dies in between leaves files under both names; the next mount ends that (see ``RenameLog``, ``RenameRecovery``). So does
+/// a store that fails when the old keys, or the copies of a rename that has failed, are to be deleted: they stay, and the log says so.
 ///
 /// The tree's shape is held alone meanwhile: no file below may be stored under a key that is about to go.
 extension BucketFileSystem {
@@ -49,10 +49,13 @@ extension BucketFileSystem {
             } catch is GoalChanged {
                 isMoved = false
             } catch {
-                if let number, !copies.areLeft { await self.options.renameLog?.renameEnded(number) }
+                // Only at the end of the mount the next one takes over. While this one goes on, people may make of the two names what
+                // they like, equal copies too, and nothing may be removed on the word of an old failure.
+                let isNextMounts = copies.areLeft && self.lifecycle.withLock { $0.isDraining }
+                if let number, !isNextMounts { await self.options.renameLog?.renameEnded(number) }
                 throw error
             }
-            if let number, !copies.areLeft { await self.options.renameLog?.renameEnded(number) }
+            if let number { await self.options.renameLog?.renameEnded(number) }
             if isMoved { for inode in files { try await inode.gate.withLock { await self.keepAgain(inode) } } }
             return isMoved
         }

@@ -241,11 +241,7 @@ struct StagedContent: Sendable {
             let start = version.size + extent.start - old
             map.write(start..<start + extent.count, extent.source)
         }
-        base = version
-        run = 0..<0
-        stream.reset()
-        unsettled = []
-        forgetTails()
+        rest(on: version)
         return true
     }
 
@@ -268,11 +264,15 @@ struct StagedContent: Sendable {
             }
         }
         map = ExtentMap(extents: extents)
+        rest(on: version)
+        return true
+    }
+
+    private mutating func rest(on version: ObjectVersion) {
         base = version
         run = 0..<0
         stream.reset()
         unsettled = []
         forgetTails()
-        return true
     }
 }

@@ -77,6 +77,18 @@ import Testing
         #expect(outcomes.count == 2)
     }
 
+    /// Who has copied the one file over the other since keeps that, although the bytes are those that the exchange had put there.
+    @Test func anEqualCopyMadeSinceStays() async throws {
+        let bucket = try await bucket(.s3)
+        let (_, left) = await crash(bucket, after: 2, .beforeEffect)
+        let exchange = try #require(left)
+        bucket.clock.advance(seconds: 5)
+        try await bucket.mount().put("a", ExchangeTests.long)
+        try await ExchangeRecovery(store: bucket.store, logger: logger).finish(exchange)
+        #expect(bucket.text("a") == ExchangeTests.long && bucket.text("d/b") == ExchangeTests.long)
+        #expect(bucket.text(exchange.aside) == ExchangeTests.short)
+    }
+
     /// Who has changed one of the files since keeps his change; the content that was aside stays there.
     @Test func whatWasChangedSinceStays() async throws {
         let bucket = try await bucket(.s3)
