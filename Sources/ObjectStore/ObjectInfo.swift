@@ -14,6 +14,8 @@ public struct ObjectInfo: Sendable, Equatable {
     public var versionID: String?
     /// Whether it is encrypted with a key of KMS or of the caller's: then its ETag is no digest of its content.
     public var isEncryptedWithKey = false
+    /// When the store answered, by its own clock and in whole seconds (`Date`); nil where it did not say.
+    public var answered: Timestamp?
 
     /// An object's description.
     public init(

@@ -25,6 +25,8 @@ final class DirectoryStream: Sendable {
         var fetch: Task<Void, any Error>?
         /// Some entry has been given to the reader.
         var hasEmitted = false
+        /// The reader wants attributes with the entries (READDIRPLUS).
+        var wantsAttributes = false
         /// When the first page was asked for.
         var began: Moment?
         /// Entries before this number that a reply began at were all gone: the reply has to look further on.

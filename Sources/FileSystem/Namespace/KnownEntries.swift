@@ -121,6 +121,13 @@ struct KnownEntries: Sendable {
         return .absent(seen: min(spans[asFile].seen, spans[asDirectory].seen))
     }
 
+    /// Whether there is a directory of the name, a file of the same name or not, or that is not known.
+    func mayHaveDirectory(_ name: FileName) -> Bool {
+        let key = name.string + "/"
+        guard let index = span(covering: key) else { return true }
+        return find(key, isDirectory: true, in: index) != nil
+    }
+
     /// Up to `limit` entries after `key`, as far as the spans reach without a gap.
     func entries(after key: String, limit: Int) -> [Entry] {
         var key = key

@@ -41,6 +41,21 @@ struct Namespace: Sendable {
         var files = FileWalk()
         /// What the read-ahead of attributes found and nobody has asked for yet.
         var prefetched: [FileName: Resolution] = [:] { didSet { count() } }
+        /// Takes an answer in for whoever asks next. Where more wait than a walker can ask for before they are too old, the old ones go,
+        /// and what is new is not taken.
+        func keepPrefetched(_ resolution: Resolution, for name: FileName, fresh: Moment) {
+            if prefetched.count >= Self.mostPrefetched {
+                // Not at each of them: what is not too old stays for a while.
+                guard dropped.map({ $0 < fresh }) ?? true else { return }
+                dropped = resolution.seen
+                prefetched = prefetched.filter { $0.value.seen >= fresh }
+            }
+            prefetched[name] = resolution
+        }
+
+        /// Four pages of a listing.
+        private static let mostPrefetched = 4000
+        private var dropped: Moment?
         /// When this mount removed or renamed away a name: answers that were asked for before are not believed.
         var removed: [FileName: Moment] = [:]
         /// When this mount last made a name here that nobody else has: a lock, perhaps. See LockBarrier.swift.

@@ -20,6 +20,8 @@ public final class BucketFileSystem: MountableFileSystem {
     let metadata: MetadataUse
     /// Small files fetched before they are opened.
     let fetched: FetchedFiles
+    /// What this mount has stored; nil where attributes do not come from listings.
+    let storedKeys: StoredKeys?
     let disk: DiskBudget
     let contentTypes: ContentTypeTable
 
@@ -51,7 +53,11 @@ public final class BucketFileSystem: MountableFileSystem {
         metadata = MetadataUse(budget: budget)
         // Before any reader: what was fetched on a guess is the first to be given back.
         fetched = FetchedFiles(budget: budget, limit: budget.limit / 8, clock: options.clock, logger: logger)
-        self.store = FetchDroppingStore(base: CheckThenActStore(base: store), fetched: fetched)
+        let storedKeys = options.attributes == .listing ? StoredKeys() : nil
+        self.storedKeys = storedKeys
+        self.store = ChangeNotingStore(
+            base: CheckThenActStore(base: store), fetched: fetched, stored: storedKeys,
+            attributes: options.attributeCache)
         disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()
         let now = options.clock.wall()

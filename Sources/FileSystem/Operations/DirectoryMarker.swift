@@ -58,6 +58,7 @@ extension BucketFileSystem {
     /// Makes sure that a directory stays when its last entry goes: puts its marker where none is stored. None for the root.
     func keepDirectory(_ node: NodeID) async throws {
         guard node != .root, let inode = namespace.withLock({ $0[node]?.inode }) else { return }
+        if showsListed, inode.state.withLock({ !$0.isUnlinked }) { try await complete(inode) }
         guard inode.state.withLock({ $0.isComplete && $0.version == nil && !$0.isUnlinked }) else { return }
         try await storeMarker(of: inode, key: key(of: inode))
     }

@@ -88,7 +88,9 @@ extension BucketFileSystem {
     private func exchangeObjects(_ places: [ExchangedPlace]) async throws {
         let keys = try places.map { try key(of: $0.inode) }
         var sides: [ObjectExchange.Side] = []
-        for (place, goal) in zip(places, keys.reversed()) { sides.append(try side(of: place.inode, movingTo: goal)) }
+        for (place, goal) in zip(places, keys.reversed()) {
+            sides.append(try await side(of: place.inode, movingTo: goal))
+        }
         sides[0].key = keys[0]
         sides[1].key = keys[1]
         let inodes = places.map(\.inode)
@@ -118,8 +120,8 @@ extension BucketFileSystem {
         }
     }
 
-    private func side(of inode: Inode, movingTo goal: ObjectKey) throws -> ObjectExchange.Side {
-        let state = inode.state.withLock { $0 }
+    private func side(of inode: Inode, movingTo goal: ObjectKey) async throws -> ObjectExchange.Side {
+        let state = try await withComplete(inode) { $0 }
         guard let version = state.version else { throw Errno.noSuchFileOrDirectory }
         return ObjectExchange.Side(
             key: version.key, version: version, metadata: try movedMetadata(state, from: version.key, to: goal),
@@ -140,7 +142,7 @@ extension BucketFileSystem {
     private func takeOverName(of unstored: ExchangedPlace, by stored: ExchangedPlace) async throws {
         let goal = try key(of: unstored.inode)
         let key = try key(of: stored.inode)
-        let side = try side(of: stored.inode, movingTo: goal)
+        let side = try await side(of: stored.inode, movingTo: goal)
         let copy: StoredObject
         do throws(StoreError) {
             copy = try await ServerCopy(store: store, parallel: options.parallelCopies).copyLooking(

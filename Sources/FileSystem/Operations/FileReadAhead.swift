@@ -72,16 +72,20 @@ extension BucketFileSystem {
     }
 
     private func fetch(_ plan: FileWalk.Plan, in parent: NodeID) {
+        var attributes: [LookupTarget] = []
         for entry in plan.contents + plan.attributes {
             let target = LookupTarget(parent: parent, name: entry.name)
             switch want(of: entry, target) {
             case .nothing: break
-            case .attributes:
-                lookups.begin(for: target, unless: { isKnown(target) }) { [self] in try await resolveNoting(target) }
+            // What a listing tells is known, or one LIST tells it of all.
+            case .attributes where isListedOnly(target): break
+            case .all(let version) where isListedOnly(target): fetchBytes(version, of: target)
+            case .attributes: attributes.append(target)
             case .bytes(let version): fetchBytes(version, of: target)
             case .all(let version): fetchAll(version, of: target)
             }
         }
+        beginLookups(of: attributes, in: parent)
     }
 
     private func want(of entry: KnownEntries.Entry, _ target: LookupTarget) -> Want {
@@ -118,6 +122,13 @@ extension BucketFileSystem {
         return isFreshlyKnown(target.name, in: target.parent, copy namespace, fresh)
     }
 
+    private func isListedOnly(_ target: LookupTarget) -> Bool {
+        guard showsListed, let path = namespace.withLock({ $0.path(of: target.name, in: target.parent) }) else {
+            return false
+        }
+        return isListedOnly(path)
+    }
+
     private func fetchBytes(_ version: ObjectVersion, of target: LookupTarget) {
         guard let fetch = fetched.begin(version, withHeaders: false, from: store) else { return noteNotFetched(target) }
         Task { [self] in
@@ -148,6 +159,7 @@ extension BucketFileSystem {
                 noteNotFetched(target)
                 resolution = try await resolve(target)
             }
+            keepAttributes(resolution)
             notePrefetched(resolution, for: target)
             return resolution
         }

@@ -1,5 +1,13 @@
 public import ObjectStore
 
+/// Where the attributes of files come from.
+public enum AttributeSource: Sendable {
+    /// From their objects' headers: one HEAD each.
+    case stored
+    /// From listings: size and time alone, no HEAD (ListedAttributes.swift).
+    case listing
+}
+
 /// How the file system behaves, as a mount's options say.
 public struct FileSystemOptions: Sendable {
     /// Owner of what carries none: the mounting user.
@@ -18,6 +26,10 @@ public struct FileSystemOptions: Sendable {
     public var directoryPermissions: UInt32 = 0o755
     /// Permissions of the root directory, where none are stored.
     public var rootPermissions: UInt32 = 0o755
+    /// Where the attributes of files come from.
+    public var attributes = AttributeSource.stored
+    /// Keeps attributes from mount to mount; nil where each asks anew.
+    public var attributeCache: (any AttributeCache)?
     /// How late, in seconds, a change made elsewhere may be seen: 0 and up.
     public var attributeTimeout: Double = 1
     /// The memory that file content and metadata may take, in bytes.

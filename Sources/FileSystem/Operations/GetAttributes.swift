@@ -30,7 +30,7 @@ extension BucketFileSystem {
     /// by now and whether the store answers at all. It holds for this one question: a stat(2) after it asks the store.
     private func replyPinned(_ inode: Inode, to handle: HandleID?) -> (FileAttributes, lifetime: Double)? {
         guard let handle, let file = handles.withLock({ $0.file(handle) }), file.inode === inode,
-            inode.state.withLock({ $0.hasServedReads && $0.isComplete })
+            inode.state.withLock({ $0.hasServedReads && ($0.isComplete || showsListed) })
         else { return nil }
         return (reply(inode).0, lifetime: 0)
     }
@@ -39,7 +39,7 @@ extension BucketFileSystem {
     func isFresh(_ inode: Inode) -> Bool {
         let fresh = freshSince
         return inode.state.withLock { state in
-            state.isLocal || (state.isComplete && (state.seen >= fresh || inode.node == .root))
+            state.isLocal || ((state.isComplete || showsListed) && (state.seen >= fresh || inode.node == .root))
         }
     }
 
@@ -73,7 +73,7 @@ extension BucketFileSystem {
     }
 
     /// The root's attributes are asked for once: its marker, or the mount's own defaults.
-    private func refreshRoot() async throws(Errno) {
+    func refreshRoot() async throws(Errno) {
         let key = keys.directoryKey("")
         let seen = options.clock.monotonic()
         let info = try await perform("getattr") { try await self.store.headOrNil(key) }

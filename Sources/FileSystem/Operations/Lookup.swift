@@ -37,7 +37,14 @@ extension BucketFileSystem {
                 return .success(inode)
             }
             if case .absent(let seen) = knowledge, seen >= fresh { return .failure(.noSuchFileOrDirectory) }
-            return nil
+            guard let listed = listedResolution(of: name, in: parent, knowledge, fresh: fresh, namespace) else {
+                return nil
+            }
+            guard let inode = install(listed, as: name, in: parent, &namespace) else {
+                return .failure(.noSuchFileOrDirectory)
+            }
+            namespace.addLookup(inode.node)
+            return .success(inode)
         }
         switch found {
         case .success(let inode):
@@ -54,6 +61,11 @@ extension BucketFileSystem {
         // The read-ahead may have brought the answer since.
         if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
         readAhead(of: name, in: parent)
+        if await recall([LookupTarget(parent: parent, name: name)], in: parent).isEmpty,
+            let known = lookupNow(name, in: parent, by: caller)
+        {
+            return try known.get()
+        }
         let inode = try await find(name, in: parent)
         return entry(for: inode)
     }
@@ -107,6 +119,7 @@ extension BucketFileSystem {
         let directory = beginLookup(in: target.parent)
         defer { endLookup(in: directory) }
         let resolution = try await resolve(target)
+        keepAttributes(resolution)
         notePrefetched(resolution, for: target)
         return resolution
     }
@@ -121,8 +134,8 @@ extension BucketFileSystem {
     func confirm(_ inode: Inode, by knowledge: KnownEntries.Knowledge, fresh: Moment) -> Bool {
         inode.state.withLock { state in
             if state.isLocal { return true }
-            guard state.isComplete else { return false }
-            if state.seen >= fresh { return true }
+            guard state.isComplete || showsListed else { return false }
+            if state.seen >= fresh || confirmListed(&state, by: knowledge, fresh: fresh) { return true }
             guard case .present(let entry, let seen) = knowledge, seen >= fresh, let object = entry.object,
                 object.etag == state.version?.etag, object.etag != nil, object.size == state.size,
                 let lastModified = state.lastModified, object.lastModified.seconds == lastModified.seconds,
@@ -135,7 +148,7 @@ extension BucketFileSystem {
 
     /// Whether an object stored at `lastModified` was surely not stored again within the same second after it was read: as
     /// git's index has it, a time is believed only when it is more than two seconds older than the moment of reading.
-    private func isOlder(_ lastModified: Timestamp, thanReadAt seen: Moment) -> Bool {
+    func isOlder(_ lastModified: Timestamp, thanReadAt seen: Moment) -> Bool {
         let age = options.clock.monotonic().seconds(since: seen)
         return Double(options.clock.wall().seconds) - age > Double(lastModified.seconds) + 2
     }
@@ -145,6 +158,7 @@ extension BucketFileSystem {
     /// What the store says of a name.
     func resolve(_ target: LookupTarget) async throws -> Resolution {
         let path = try path(of: target.name, in: target.parent)
+        if isListedOnly(path) { return try await resolveListed(target, path: path) }
         let fresh = freshSince
         typealias Hint = (isDirectory: Bool, isConfirmed: Bool, listed: KnownEntries.Version?)
         let hint = namespace.withLock { namespace -> Hint? in
@@ -185,7 +199,7 @@ extension BucketFileSystem {
         let key = keys.fileKey(path)
         let seen = options.clock.monotonic()
         async let object = store.headOrNil(key)
-        async let isListed = listNeighbours(of: target, path: path, seen: seen)
+        async let isListed = listNeighbours(of: target, path: path, seen: seen).isDirectory
         if let info = try await object {
             // The listing is only worth having; its failure is not the name's.
             _ = try? await isListed
@@ -197,9 +211,11 @@ extension BucketFileSystem {
         return marker.map { .object($0, key: directoryKey, seen: seen) } ?? .impliedDirectory(seen: seen)
     }
 
-    /// Lists from the name on, keeps what the page tells of its neighbours, and says whether there is a directory of the
-    /// name.
-    private func listNeighbours(of target: LookupTarget, path: String, seen: Moment) async throws -> Bool {
+    /// Lists from the name on, keeps what the page tells of its neighbours, and says what there is of the name: an object, a
+    /// directory, both or neither.
+    func listNeighbours(of target: LookupTarget, path: String, seen: Moment) async throws
+        -> (object: KnownEntries.Version?, isDirectory: Bool)
+    {
         let parentPrefix = keys.listingPrefix(String(path.utf8.dropLast(target.name.string.utf8.count + 1)) ?? "")
         let (begun, limit): (UInt64, Int) =
             namespace.withLock { namespace in
@@ -221,13 +237,18 @@ extension BucketFileSystem {
         let span = span(of: page, below: parentPrefix, after: before, seen: seen)
         namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.apply(span, begun: begun) } }
         let directoryKey = parentPrefix + target.name.string + "/"
-        if page.commonPrefixes.contains(where: { $0.utf8.elementsEqual(directoryKey.utf8) }) { return true }
+        let place = span.entries.position(of: target.name.string, afterEqual: false)
+        let isListed = place < span.entries.count && span.entries.hasKey(target.name.string, at: place)
+        let object = isListed ? span.entries[place].object : nil
+        if page.commonPrefixes.contains(where: { $0.utf8.elementsEqual(directoryKey.utf8) }) { return (object, true) }
         guard let upper = span.upper, upper.utf8.lexicographicallyPrecedes((target.name.string + "/").utf8) else {
-            return false
+            return (object, false)
         }
+        // A file that has bytes wins over the directory.
+        if showsListed, let object, object.size > 0 { return (object, false) }
         // Many names lie between `name` and `name/`: ask for the directory alone.
         let own = try await store.list(ListRequest(prefix: directoryKey, limit: 1))
-        return !own.objects.isEmpty || !own.commonPrefixes.isEmpty
+        return (object, !own.objects.isEmpty || !own.commonPrefixes.isEmpty)
     }
 
     /// A page of a listing as a span of what is known of the directory. Entries that the kernel cannot show are left out.
@@ -301,6 +322,7 @@ extension BucketFileSystem {
             supersede(child, &namespace)
             return nil
         }
+        if child.state.withLock({ keepsAttributes(&$0, of: resolution) }) { return child }
         let isUpdated = child.state.withLock { state in
             guard new.attributes.type == child.type else { return false }
             if child.type != .directory, new.version?.etag != state.version?.etag || new.size != state.size {
@@ -330,7 +352,7 @@ extension BucketFileSystem {
             state.version = new.version
             state.lastModified = new.lastModified
             state.seen = new.seen
-            state.isComplete = true
+            state.isComplete = new.isComplete
             return true
         }
         if isUpdated { return child }
@@ -363,6 +385,17 @@ extension BucketFileSystem {
     func state(from resolution: Resolution, number: UInt64) -> Inode.State? {
         switch resolution {
         case .absent: return nil
+        case .listed(let object, let key, let seen):
+            let attributes = StoredAttributes(
+                decoding: ObjectMetadata(), key: key, size: object.size, lastModified: object.lastModified,
+                defaults: defaults)
+            return Inode.State(
+                number: number, attributes: attributes, size: object.size,
+                version: ObjectVersion(key: key, etag: object.etag, size: object.size),
+                lastModified: object.lastModified, seen: seen)
+        case .listedDirectory(let seen):
+            let implied = StoredAttributes(impliedDirectoryAt: mountedAt, defaults: defaults)
+            return Inode.State(number: number, attributes: implied, seen: seen)
         case .impliedDirectory(let seen):
             let implied = StoredAttributes(
                 impliedDirectoryAt: mountedAt, defaults: defaults)
@@ -391,23 +424,18 @@ extension BucketFileSystem {
             }
             let fresh = freshSince
             return (names ?? []).compactMap { name in
-                isFreshlyKnown(name, in: parent, namespace, fresh) ? nil : LookupTarget(parent: parent, name: name)
+                if isFreshlyKnown(name, in: parent, namespace, fresh) { return nil }
+                // A LIST for one of them tells of the others.
+                if let path = namespace.path(of: name, in: parent), isListedOnly(path) { return nil }
+                return LookupTarget(parent: parent, name: name)
             }
         }
-        for target in targets {
-            let isKnown = { [self] in
-                namespace.withLock { namespace in
-                    namespace.updateDirectory(parent) { $0.prefetched[target.name] != nil } ?? true
-                        || isFreshlyKnown(target.name, in: parent, namespace, freshSince)
-                }
-            }
-            lookups.begin(for: target, unless: isKnown) { [self] in try await resolveNoting(target) }
-        }
+        beginLookups(of: targets, in: parent)
     }
 
     func isFreshlyKnown(_ name: FileName, in parent: NodeID, _ namespace: Namespace, _ fresh: Moment) -> Bool {
         guard let child = namespace.child(name, of: parent)?.inode else { return false }
-        return child.state.withLock { $0.isLocal || ($0.isComplete && $0.seen >= fresh) }
+        return child.state.withLock { $0.isLocal || (($0.isComplete || showsListed) && $0.seen >= fresh) }
     }
 
     /// What the read-ahead has found of a name since it was last looked for.
@@ -419,21 +447,19 @@ extension BucketFileSystem {
     }
 
     func notePrefetched(_ resolution: Resolution, for target: LookupTarget) {
-        namespace.withLock { namespace in
-            let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
-            guard isOutdated == false else { return }
-            if namespace.child(target.name, of: target.parent) != nil {
-                _ = install(resolution, as: target.name, in: target.parent, &namespace)
-                return
-            }
-            _ = namespace.updateDirectory(target.parent) { directory in
-                if let removed = directory.removed[target.name], removed > resolution.seen { return }
-                if directory.prefetched.count > 4 * AttributeWalk.largestWindow {
-                    let fresh = self.freshSince
-                    directory.prefetched = directory.prefetched.filter { $0.value.seen >= fresh }
-                }
-                directory.prefetched[target.name] = resolution
-            }
+        namespace.withLock { notePrefetched(resolution, for: target, &$0) }
+    }
+
+    func notePrefetched(_ resolution: Resolution, for target: LookupTarget, _ namespace: inout Namespace) {
+        let isOutdated = namespace.updateDirectory(target.parent) { $0.isOutdated(resolution, for: target.name) }
+        guard isOutdated == false else { return }
+        if namespace.child(target.name, of: target.parent) != nil {
+            _ = install(resolution, as: target.name, in: target.parent, &namespace)
+            return
+        }
+        _ = namespace.updateDirectory(target.parent) { directory in
+            if let removed = directory.removed[target.name], removed > resolution.seen { return }
+            directory.keepPrefetched(resolution, for: target.name, fresh: self.freshSince)
         }
     }
 }

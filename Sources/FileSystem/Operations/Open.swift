@@ -21,7 +21,7 @@ extension BucketFileSystem {
             return .failure(inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice)
         }
         let needsTruncation = flags.contains(.truncate) && inode.state.withLock { $0.staged != nil }
-        return needsTruncation ? nil : .success(openFresh(inode, flags: flags))
+        return needsTruncation ? nil : openFresh(inode, flags: flags).map { .success($0) }
     }
 
     /// Opens after asking the store.
@@ -30,19 +30,27 @@ extension BucketFileSystem {
         if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
         let inode = try inode(node)
         try await refreshToOpen(inode)
-        if inode.state.withLock({ $0.isSuperseded }) { throw .staleNFSFileHandle }
-        guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice }
-        if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {
-            try await staged.truncate(to: 0)
-            noteWrite(inode)
-            return openFresh(inode, flags: flags.subtracting(.truncate))
+        while true {
+            if inode.state.withLock({ $0.isSuperseded }) { throw .staleNFSFileHandle }
+            guard inode.type == .regular else {
+                throw inode.type == .directory ? .isDirectory : .noSuchAddressOrDevice
+            }
+            var flags = flags
+            if flags.contains(.truncate), let staged = inode.state.withLock({ $0.staged }) {
+                try await staged.truncate(to: 0)
+                noteWrite(inode)
+                flags.subtract(.truncate)
+            }
+            if let reply = openFresh(inode, flags: flags) { return reply }
+            try await complete(inode)
         }
-        return openFresh(inode, flags: flags)
     }
 
-    private func openFresh(_ inode: Inode, flags: OpenFlags) -> OpenReply {
+    /// Nil for a writer where the headers are not known that his commit is to send.
+    private func openFresh(_ inode: Inode, flags: OpenFlags) -> OpenReply? {
         let now = options.clock.wall()
-        let (staged, keepsPages): (StagedFile?, Bool) = inode.state.withLock { state in
+        let opened: (staged: StagedFile?, keepsPages: Bool)? = inode.state.withLock { state in
+            if flags.isWritable, !state.isComplete, !state.isLocal, showsListed { return nil }
             state.handles += 1
             if flags.isWritable {
                 state.writers += 1
@@ -66,9 +74,10 @@ extension BucketFileSystem {
             }
             return (flags.isWritable ? state.staged : nil, keepsPages)
         }
+        guard let opened else { return nil }
         tellSize(of: inode, whileReading: false)
-        let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: staged)
-        return OpenReply(handle: handles.withLock { $0.add(file) }, keepsPageCache: keepsPages)
+        let file = OpenFile(inode: inode, flags: flags, stream: ReadStream(), staged: opened.staged)
+        return OpenReply(handle: handles.withLock { $0.add(file) }, keepsPageCache: opened.keepsPages)
     }
 
     /// Has the kernel ask for the attributes again, if it may still have those of a version that was replaced since: it ends a read at the size that it

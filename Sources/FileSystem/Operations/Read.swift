@@ -151,7 +151,15 @@ extension BucketFileSystem {
             return (state.reader, !state.hasServedReads && state.staged == nil)
         }
         guard mayAdopt else { return false }
-        do { try await refresh(inode) } catch { return false }
+        do {
+            // By HEAD: where listings tell another ETag than the store takes as a condition, they would never do.
+            if showsListed {
+                inode.state.withLock { $0.isComplete = false }
+                try await complete(inode)
+            } else {
+                try await refresh(inode)
+            }
+        } catch { return false }
         // The kernel has no pages of it, but the old version's size: ``tellSize(of:whileReading:)``.
         return inode.state.withLock { !$0.isUnlinked && $0.reader !== reader }
     }

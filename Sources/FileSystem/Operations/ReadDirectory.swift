@@ -56,7 +56,10 @@ extension BucketFileSystem {
             rewind(stream, fresh: fresh)
             noteAccess(to: stream.inode)
         }
-        let (pages, isComplete) = stream.state.withLock { ($0.pages, $0.isComplete) }
+        let (pages, isComplete) = stream.state.withLock { state in
+            state.wantsAttributes = plus
+            return (state.pages, state.isComplete)
+        }
         let start = Self.number(of: cookie)
         switch pages.next(from: start) {
         case .released: return nil
@@ -163,6 +166,15 @@ extension BucketFileSystem {
         {
             inode = install(resolution, as: entry.name, in: directory, &namespace)
         }
+        if plus, inode.map({ !isFresh($0) }) ?? showsListed {
+            let knowledge = namespace[directory]?.directory?.known.knowledge(of: entry.name) ?? .unknown
+            if let known = inode {
+                // What the listing shows may be what is known already.
+                _ = confirm(known, by: knowledge, fresh: fresh)
+            } else if let listed = listedResolution(of: entry.name, in: directory, knowledge, fresh: fresh, namespace) {
+                inode = install(listed, as: entry.name, in: directory, &namespace)
+            }
+        }
         let next = UInt64(index) + 3
         guard let inode else {
             let number = namespace.path(of: entry.name, in: directory).map { namespace.makeNumbers(path: $0).number }
@@ -219,6 +231,9 @@ extension BucketFileSystem {
         guard let path = namespace.withLock({ $0.path(of: directory) }) else { throw Errno.noSuchFileOrDirectory }
         let prefix = keys.listingPrefix(path)
         let (next, lastKey) = stream.state.withLock { ($0.next, $0.lastKey) }
+        // Before the request: what this mount stores from now on counts more than attributes of what the listing shows.
+        let looked = beginLookup(in: directory)
+        defer { endLookup(in: looked) }
         let seen = options.clock.monotonic()
         let begun = namespace.withLock { $0.updateDirectory(directory) { $0.known.beginListing() } } ?? 0
         let page: ListPage
@@ -230,6 +245,10 @@ extension BucketFileSystem {
         }
         var span = span(of: page, below: prefix, after: lastKey, seen: seen)
         if page.next != nil, span.upper == nil { span.upper = lastKey }
+        if stream.state.withLock({ $0.wantsAttributes }), options.attributeCache != nil {
+            let entries = (0..<span.entries.count).map { span.entries[$0] }
+            await recall(entries, below: prefix, in: directory, seen: seen, isStretch: true)
+        }
         namespace.withLock { namespace in
             if span.upper != nil || page.next == nil {
                 _ = namespace.updateDirectory(directory) { $0.known.apply(span, begun: begun) }

@@ -211,7 +211,7 @@ extension BucketFileSystem {
         let inode = move.inode
         // Not the version's own key: that of an open file whose unlink has failed is the one that its content is kept under.
         let oldKey = try self.key(of: inode)
-        let state = inode.state.withLock { $0 }
+        let state = try await withComplete(inode) { $0 }
         let directive = try movedMetadata(state, from: version.key, to: key)
         let stored: StoredObject
         do throws(StoreError) {

@@ -84,7 +84,7 @@ extension BucketFileSystem {
             throw Errno.fileNameTooLong
         }
         let below = found.filter { $0.key != old }
-        let state = directory.state.withLock { $0 }
+        let state = try await withComplete(directory) { $0 }
         // The marker comes last: until all copies stand, an empty directory that is to be replaced stays as it is.
         let (stored, metadata) = try await copyAll(
             below, from: old, to: new, noting: copied, takingBack: move.target == nil ? [new] : []

@@ -44,7 +44,7 @@ extension BucketFileSystem {
         guard inode.type == .regular else { throw inode.type == .directory ? .isDirectory : .invalidArgument }
         guard size >= 0 else { throw .invalidArgument }
         // A writer of its own, so that no release takes the staging away meanwhile.
-        let staged: StagedFile = inode.state.withLock { state in
+        let staged: StagedFile = try await withComplete(inode) { state in
             state.handles += 1
             state.writers += 1
             if state.reader == nil, let version = state.version { state.reader = makeReader(version) }
@@ -79,7 +79,7 @@ extension BucketFileSystem {
     func change(
         _ inode: Inode, verb: String, _ body: (inout StoredAttributes) throws(Errno) -> Void
     ) async throws(Errno) {
-        let change: AttributeChange = try inode.state.withLock { state throws(Errno) in
+        let change: AttributeChange = try await withComplete(inode) { state throws(Errno) in
             let old = state.attributes
             let wasUnstored = state.hasUnstoredAttributes
             try body(&state.attributes)

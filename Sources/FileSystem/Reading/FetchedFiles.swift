@@ -11,7 +11,7 @@ import Synchronization
 /// **Design.** A fetch is one GET with `If-Match` of what the listing told. Its memory is reserved in the budget beforehand, out of
 /// what is free there and never more than `limit` in all; the first of the budget's reclaimers takes it back, also from under
 /// a fetch that is on its way. Bytes are kept by key and given out, once, for the very ETag and size that they came with
-/// (promise 3). Whatever this mount changes drops them (see ``FetchDroppingStore``). What nobody has asked for is dropped
+/// (promise 3). Whatever this mount changes drops them (see ``ChangeNotingStore``). What nobody has asked for is dropped
 /// ``lifetime`` seconds after its fetch began.
 ///
 /// Requests: one GET a fetch. Copies: one, from the HTTP library's buffer into memory that the reader then takes over.

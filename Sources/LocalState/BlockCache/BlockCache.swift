@@ -15,24 +15,13 @@ import Synchronization
 /// (``BlockIndex``). Files are written beside the reader, by threads of their own, and renamed into place; nothing is synced, for what a
 /// crash tears is told by its checksum. Where the writers fall behind, blocks are not kept rather than held in memory.
 ///
-/// **Bounds.** The files' bytes never exceed the limit; below ``Options/minimumFree`` of free disk nothing is
+/// **Bounds.** The files' bytes never exceed the limit; below ``DiskShare/minimumFree`` of free disk nothing is
 /// written, and old blocks go. 8 MiB of memory for blocks to be written, some 150 bytes a block for the index.
 ///
 /// **Limits.** One process a directory. Blocks that are read in part only are not kept.
 public final class BlockCache: Sendable {
     /// How much of the disk it may use.
-    public struct Options: Sendable {
-        /// The most bytes that it keeps.
-        public var limit: Int64
-        /// Bytes of the disk that stay free.
-        public var minimumFree: Int64
-
-        /// A cache of `limit` bytes.
-        public init(limit: Int64, minimumFree: Int64 = 1 << 30) {
-            self.limit = limit
-            self.minimumFree = minimumFree
-        }
-    }
+    public typealias Options = DiskShare
 
     /// How often blocks were here and were not, since the start.
     public struct Counts: Sendable, Equatable {
@@ -207,7 +196,7 @@ public final class BlockCache: Sendable {
         let head = bytes.withUnsafeBytes { BlockFile.head(of: id, object, bytes: $0) }
         let size = Int64(head.count + bytes.count)
         guard size <= options.limit else { return }
-        guard hasRoom() else {
+        guard options.hasRoom(for: BlockID.size, at: folder) else {
             // Others need the disk: the oldest blocks go.
             return remove(
                 state.withLock { state in state.index.shrink(to: max(0, state.index.bytes - 8 * BlockID.size)) })
@@ -250,13 +239,6 @@ public final class BlockCache: Sendable {
             }
         }
         return true
-    }
-
-    private func hasRoom() -> Bool {
-        var information = statvfs()
-        guard statvfs(folder, &information) == 0 else { return false }
-        return Int64(clamping: UInt64(information.f_bavail)) * Int64(information.f_frsize) - BlockID.size
-            >= options.minimumFree
     }
 
     private func remove(_ names: [String]) {

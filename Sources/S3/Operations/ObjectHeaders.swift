@@ -14,6 +14,7 @@ enum ObjectHeaders {
         var lastModified: Timestamp?
         var versionID: String?
         var isEncryptedWithKey = false
+        var answered: Timestamp?
         let userPrefix = Array("x-amz-meta-".utf8)
         headers.forEach { name, value in
             let lower = String(decoding: name.map(HTTPHeaders.lowercase), as: UTF8.self)
@@ -22,6 +23,7 @@ enum ObjectHeaders {
             case "content-type": metadata.contentType = text()
             case "etag": etag = value.isEmpty ? nil : ETag(text())
             case "last-modified": lastModified = DateFormats.parseHTTP(text())
+            case "date": answered = DateFormats.parseHTTP(text())
             case "cache-control": metadata.cacheControl = text()
             case "content-disposition": metadata.contentDisposition = text()
             case "content-encoding": metadata.contentEncoding = contentEncoding(text())
@@ -43,6 +45,7 @@ enum ObjectHeaders {
         var info = ObjectInfo(
             size: size, etag: etag, lastModified: lastModified, metadata: metadata, versionID: versionID)
         info.isEncryptedWithKey = isEncryptedWithKey
+        info.answered = answered
         return info
     }
 

@@ -202,6 +202,14 @@ enum MountOptionTable {
             "attribute-timeout", \.attributeTimeout, in: .zero...(.seconds(3600)),
             "How long another host's changes may go unseen."),
         .choice(
+            "attributes", \.attributes,
+            "Where a file's attributes come from: what is stored with its object, at a request for each file (stored), or the listing "
+                + "alone, for data that nobody chmods: size, time, default mode and owner, links as files (listing)."),
+        .size(
+            "attribute-cache", \.attributeCache, in: 0...(1 << 40),
+            "Keep so much of the stored attributes on the state directory's disk, so that the next mount needs listings alone. 0: none."
+        ),
+        .choice(
             "read-ahead-files", \.readAheadFiles,
             "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
         ),

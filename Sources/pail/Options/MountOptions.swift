@@ -38,6 +38,11 @@ struct MountOptions: Sendable, Equatable {
         case journal, store
     }
 
+    /// Where the attributes of files come from.
+    enum Attributes: String, Sendable, CaseIterable {
+        case stored, listing
+    }
+
     /// Whether something is done.
     enum Switch: String, Sendable, CaseIterable {
         case on, off
@@ -81,6 +86,9 @@ struct MountOptions: Sendable, Equatable {
     /// Nil for as much as the disk has.
     var spillLimit: Int64?
     var attributeTimeout: Duration = .seconds(1)
+    var attributes = Attributes.stored
+    /// Bytes of attributes that stay on the disk; 0 for none.
+    var attributeCache: Int64 = 128 << 20
     var readAheadFiles = Switch.on
     var stateDirectory: String?
     var isReadOnly = false

@@ -24,6 +24,7 @@ struct StoreStack: Sendable {
     private let local: LocalJournal
     private let writeBack: WriteBackStore?
     private let cache: BlockCache?
+    private let headers: HeaderCache?
     private let dropsCache: Bool
     private let logger: Logger
 
@@ -42,7 +43,8 @@ struct StoreStack: Sendable {
             below: plan.stateDirectory, endpoint: plan.target.endpoint.url, bucket: plan.request.source.bucket,
             prefix: prefix, options: limits, logger: logger)
         let cache = try openCache(plan, local, logger)
-        if options.isReadOnly { return StoreStack(bucket, plan, local, cache, logger: logger) }
+        let headers = openHeaders(plan, local, logger)
+        if options.isReadOnly { return StoreStack(bucket, plan, local, cache, headers, logger: logger) }
         // Before this mount shows anything: what dead mounts beside this one have left.
         await local.withEachOther(options: limits) { other in
             await storeLeftovers(
@@ -50,7 +52,7 @@ struct StoreStack: Sendable {
                 logger)
             await other.recover(in: recording(bucket, other, prefix, notesUploads: true), waits: true)
         }
-        let stack = StoreStack(bucket, plan, local, cache, logger: logger)
+        let stack = StoreStack(bucket, plan, local, cache, headers, logger: logger)
         if !options.isWriteBack {
             await storeLeftovers(
                 of: local, in: bucket, atMost: options.drainTimeout, overwriting: options.onConflict == .overwrite,
@@ -90,13 +92,30 @@ struct StoreStack: Sendable {
         }
     }
 
+    /// The attributes that earlier mounts have asked for; nil where none are wanted, or where the disk does not have them: the mount is
+    /// then slower, and no other.
+    private static func openHeaders(_ plan: MountPlan, _ local: LocalJournal, _ logger: Logger) -> HeaderCache? {
+        let options = plan.request.options
+        guard options.attributeCache > 0, options.attributes == .stored else { return nil }
+        do throws(LocalStateError) {
+            return try HeaderCache(
+                in: local.journal.directory.path,
+                options: .init(limit: options.attributeCache, minimumFree: options.minimumFreeDisk), logger: logger)
+        } catch {
+            logger.warning("attributes are not kept on this machine: \(error)")
+            return nil
+        }
+    }
+
     private init(
-        _ bucket: S3Store, _ plan: MountPlan, _ local: LocalJournal, _ cache: BlockCache?, logger: Logger
+        _ bucket: S3Store, _ plan: MountPlan, _ local: LocalJournal, _ cache: BlockCache?, _ headers: HeaderCache?,
+        logger: Logger
     ) {
         let options = plan.request.options
         self.local = local
         self.logger = logger
         self.cache = cache
+        self.headers = headers
         dropsCache = options.fine.dropsCache
         var below: any ObjectStore = bucket
         if let cache { below = BlockCacheStore(bucket, cache: cache) }
@@ -143,6 +162,7 @@ struct StoreStack: Sendable {
         let log = JournalLog(journal: local.journal, keepsForUpload: writeBack == nil, logger: logger)
         options.renameLog = log
         options.unstoredLog = log
+        options.attributeCache = headers
         guard let writeBack else { return }
         options.ordersChanges = true
         options.settle = {
@@ -158,6 +178,7 @@ struct StoreStack: Sendable {
     func close() async -> String? {
         let left = (await writeBack?.close() ?? 0) + local.journal.unstored.count
         cache?.close(removing: dropsCache)
+        headers?.close()
         local.journal.close()
         guard left > 0 else { return nil }
         let what = left == 1 ? "1 change is" : "\(left) changes are"

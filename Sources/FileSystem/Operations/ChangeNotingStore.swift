@@ -1,19 +1,29 @@
 internal import ObjectStore
 
-/// The store as the file system's verbs use it: every change of a key drops what was fetched ahead of it.
+/// The store as the file system's verbs use it: every change of a key drops what was fetched ahead of it, and is noted where attributes come
+/// from listings.
 ///
 /// Once before the request, and once behind it, for what was fetched meanwhile. Here and not in the verbs, so that none can
 /// forget it. No request and no copy of its own.
-struct FetchDroppingStore: ForwardingStore {
+struct ChangeNotingStore: ForwardingStore {
     /// The store inside.
     let base: any ObjectStore
     /// What was fetched ahead.
     let fetched: FetchedFiles
+    /// What this mount has stored, where somebody wants to know.
+    let stored: StoredKeys?
+    /// What is kept of attributes from mount to mount.
+    let attributes: (any AttributeCache)?
+
+    private func noteStored(_ key: ObjectKey) {
+        fetched.drop(key)
+        stored?.insert(key)
+    }
 
     func put(_ key: ObjectKey, body: any RequestBody, metadata: ObjectMetadata, if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
-        fetched.drop(key)
+        noteStored(key)
         defer { fetched.drop(key) }
         return try await base.put(key, body: body, metadata: metadata, if: precondition)
     }
@@ -31,7 +41,9 @@ struct FetchDroppingStore: ForwardingStore {
     }
 
     func copy(_ request: CopyRequest) async throws(StoreError) -> StoredObject {
-        fetched.drop(request.destination)
+        noteStored(request.destination)
+        // Other headers for the same content: its ETag stays, and on a store that keeps its time as well nothing else tells.
+        if request.source == request.destination { attributes?.forget(request.destination) }
         defer { fetched.drop(request.destination) }
         return try await base.copy(request)
     }
@@ -39,7 +51,7 @@ struct FetchDroppingStore: ForwardingStore {
     func completeUpload(_ upload: MultipartUpload, parts: [UploadedPart], if precondition: Precondition)
         async throws(StoreError) -> StoredObject
     {
-        fetched.drop(upload.key)
+        noteStored(upload.key)
         defer { fetched.drop(upload.key) }
         return try await base.completeUpload(upload, parts: parts, if: precondition)
     }
