@@ -85,7 +85,7 @@ extension MountCommand {
             }
             let responder = MountResponder(
                 plan: plan, store: store, fileSystem: fileSystem, mount: mount, backlog: stack.backlog,
-                cacheCounts: { stack.cacheCounts })
+                cacheCounts: { stack.cacheCounts }, hedgeCounts: { stack.hedgeCounts })
             let reopen: @Sendable () -> Void = {
                 log.reopen()
                 if let problem = requestLog?.reopen() {

@@ -17,12 +17,15 @@ struct MountResponder: ControlServer.Responder {
     let backlog: any Backlog
     /// The disk cache's counts; nil where there is none.
     let cacheCounts: @Sendable () -> BlockCache.Counts?
+    /// The counts of GETs that were sent twice; nil where none is.
+    let hedgeCounts: @Sendable () -> HedgingStore.Counts?
     let began = ContinuousClock.now
     private let beganAt = Double(time(nil))
 
     init(
         plan: MountPlan, store: S3Store, fileSystem: BucketFileSystem, mount: FuseMount, backlog: any Backlog,
-        cacheCounts: @escaping @Sendable () -> BlockCache.Counts?
+        cacheCounts: @escaping @Sendable () -> BlockCache.Counts?,
+        hedgeCounts: @escaping @Sendable () -> HedgingStore.Counts?
     ) {
         self.plan = plan
         self.store = store
@@ -30,6 +33,7 @@ struct MountResponder: ControlServer.Responder {
         self.mount = mount
         self.backlog = backlog
         self.cacheCounts = cacheCounts
+        self.hedgeCounts = hedgeCounts
     }
 
     func status() async -> MountStatus {
@@ -89,7 +93,8 @@ struct MountResponder: ControlServer.Responder {
         return MetricsReport(
             mountPoint: mount.mountPoint, source: plan.request.source.description, began: beganAt,
             requests: store.metrics, isStoreLost: store.isLost, operations: mount.metrics,
-            pending: await backlog.pending(), cache: cacheCounts(), credentials: plan.credentials.status,
+            pending: await backlog.pending(), cache: cacheCounts(), hedges: hedgeCounts(),
+            credentials: plan.credentials.status,
             memory: usage.memory, memoryLimit: usage.memoryLimit, residentMemory: ProcessState.residentMemory(),
             inodes: usage.inodes, waitingOperations: mount.pendingRequests)
     }

@@ -26,6 +26,8 @@ struct MetricsReport {
     var pending: MountStatus.Pending
     /// The disk cache; nil where there is none.
     var cache: BlockCache.Counts?
+    /// The GETs that were sent twice; nil where none ever is.
+    var hedges: HedgingStore.Counts?
     var credentials: CredentialsStatus
     var memory: Int
     var memoryLimit: Int
@@ -136,6 +138,13 @@ struct MetricsReport {
             out.sample(UInt64(cache.damaged), [("result", "damaged")])
             out.begin("pail_disk_cache_bytes", .gauge, "Bytes that the disk cache keeps.")
             out.sample(Double(cache.bytes))
+        }
+        if let hedges {
+            out.begin(
+                "pail_hedged_reads_total", .counter,
+                "Late GETs that were sent once more, by which of the two came first.")
+            out.sample(UInt64(hedges.won), [("first", "second")])
+            out.sample(UInt64(max(hedges.sent - hedges.won, 0)), [("first", "first")])
         }
         out.begin("pail_memory_used_bytes", .gauge, "Bytes of the memory budget that are in use.")
         out.sample(Double(memory))

@@ -213,6 +213,10 @@ enum MountOptionTable {
             "read-ahead-files", \.readAheadFiles,
             "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
         ),
+        .choice(
+            "hedged-reads", \.hedgedReads,
+            "Ask once more for what the store is late with, and take the answer that comes first; at most one read in 20."
+        ),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",

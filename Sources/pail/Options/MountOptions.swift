@@ -90,6 +90,7 @@ struct MountOptions: Sendable, Equatable {
     /// Bytes of attributes that stay on the disk; 0 for none.
     var attributeCache: Int64 = 128 << 20
     var readAheadFiles = Switch.on
+    var hedgedReads = Switch.on
     var stateDirectory: String?
     var isReadOnly = false
     var isWriteBack = false

@@ -10,6 +10,7 @@ import S3
 /// | strict | write-back |
 /// |---|---|
 /// | S3 | S3 |
+/// | late reads are asked for once more: `HedgingStore`, unless `--hedged-reads off` | the same |
 /// | what was read stays on this machine's disk: `BlockCacheStore`, with `--disk-cache` | the same |
 /// | | conditions on stores that ignore them: `CheckThenActStore` |
 /// | | changes durable here first: `WriteBackStore` |
@@ -25,11 +26,15 @@ struct StoreStack: Sendable {
     private let writeBack: WriteBackStore?
     private let cache: BlockCache?
     private let headers: HeaderCache?
+    private let hedging: HedgingStore?
     private let dropsCache: Bool
     private let logger: Logger
 
     /// What the disk cache has counted; nil where there is none.
     var cacheCounts: BlockCache.Counts? { cache?.counts }
+
+    /// What came of late reads; nil where they are only waited for.
+    var hedgeCounts: HedgingStore.Counts? { hedging?.counts }
 
     /// Opens the state on this machine and puts the layers together; ends what an earlier process has left half done. Requests: none
     /// where nothing was left.
@@ -118,7 +123,9 @@ struct StoreStack: Sendable {
         self.headers = headers
         dropsCache = options.fine.dropsCache
         var below: any ObjectStore = bucket
-        if let cache { below = BlockCacheStore(bucket, cache: cache) }
+        hedging = options.hedgedReads == .on ? HedgingStore(bucket) : nil
+        if let hedging { below = hedging }
+        if let cache { below = BlockCacheStore(below, cache: cache) }
         if options.isWriteBack, !options.isReadOnly {
             var settings = WriteBackStore.Options()
             settings.partSize = options.partSize
