@@ -41,6 +41,7 @@ def in_child(function, limit, rescue):
             json.dump(answer, file)
         os._exit(0)
     os.close(writer)
+    in_time = False
     with os.fdopen(reader) as file:
         try:
             in_time = bool(select.select([file], [], [], limit)[0])

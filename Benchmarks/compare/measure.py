@@ -78,7 +78,7 @@ class Measuring:
         state = None
         url = f"http://127.0.0.1:{self.port}"
         if subject.second:
-            first = Mount(subject, url, prepared, self.directory)
+            first = Mount(subject, url, prepared.name, self.directory, metadata=prepared.metadata)
             try:
                 state = first.state
                 self._work(first)
@@ -86,7 +86,7 @@ class Measuring:
                 first.unmount(keep_state=True)
         drop_caches()
         prepared.warm()
-        mount = Mount(subject, url, prepared, self.directory, state)
+        mount = Mount(subject, url, prepared.name, self.directory, state, prepared.metadata)
         try:
             before = self._counts()
             began = time.monotonic()

@@ -48,13 +48,13 @@ class Mount:
 
     count = 0
 
-    def __init__(self, subject, url, bucket, directory, state=None):
+    def __init__(self, subject, url, bucket, directory, state=None, metadata=None):
         Mount.count += 1
         self.path = os.path.join(os.path.realpath(directory), f"mnt-{Mount.count}")
         self.state = state or os.path.join(directory, f"state-{Mount.count}")
         os.makedirs(self.path)
         os.makedirs(self.state, exist_ok=True)
-        place = Place(url, bucket.name, self.path, self.state, bucket.metadata)
+        place = Place(url, bucket, self.path, self.state, metadata)
         self.log_path = os.path.join(directory, f"mount-{Mount.count}.log")
         variables = {**environment(directory), **subject.variables(place)}
         with open(self.log_path, "wb") as log:

@@ -30,7 +30,7 @@ def free_ports(count):
 
 
 def tool(tools, name):
-    path = os.path.join(tools, name) if tools else None
+    path = os.path.join(os.path.abspath(tools), name) if tools else None
     if path and os.path.exists(path):
         return path
     found = shutil.which(name)

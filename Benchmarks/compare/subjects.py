@@ -130,7 +130,7 @@ class Prepared:
         self.metadata = os.path.join(self.directory, f"{self.name}.db")
         url = f"http://127.0.0.1:{self.server.port}"
         format_juicefs(tool(arguments.tools, "juicefs"), url, self.name, self.metadata, self.directory)
-        mount = Mount(subject, url, self, self.directory)
+        mount = Mount(subject, url, self.name, self.directory, metadata=self.metadata)
         try:
             contents.fill_mount(mount.path)
         finally:
