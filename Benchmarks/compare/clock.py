@@ -27,7 +27,10 @@ class TooLate(Exception):
 
 
 def in_child(function, limit, rescue):
-    """What the function returns, as JSON can carry it. After `limit` seconds `rescue` is called, which must end what the child waits for."""
+    """What the function returns, as JSON can carry it.
+
+    After `limit` seconds `rescue` is called, which must end what the child waits for.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -120,7 +120,8 @@ def run(arguments, subjects, works, directory):
         results = {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(), "cores": os.cpu_count(),
             "processor": processor(), "size_mib": arguments.size, "round_trip_ms": arguments.round_trip, "rounds": arguments.rounds,
-            "versions": versions(arguments, subjects), "subjects": {name: subject.title if subject else "curl" for name, subject in subjects.items()},
+            "versions": versions(arguments),
+            "subjects": {name: subject.title if subject else "curl" for name, subject in subjects.items()},
             "works": {name: {"title": work.title, "goals": work.goals} for name, work in works.items()}, "measurements": [],
         }
         for line in arguments.lines or ["link"]:
@@ -154,7 +155,7 @@ def processor():
         return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
-def versions(arguments, subjects):
+def versions(arguments):
     """The first line that each program says of its version."""
     commands = {"pail": [arguments.pail, "--version"], "s3fs": ["s3fs", "--version"],
                 "rclone": [os.path.join(arguments.tools or "", "rclone"), "version"],

@@ -63,4 +63,5 @@ def warm(client, directory):
     config = os.path.join(directory, "warm.conf")
     with open(config, "w") as file:
         file.writelines(f'url = "{client.presigned("GET", key)}"\noutput = "/dev/null"\n' for key in keys)
-    subprocess.run(["curl", "--no-progress-meter", "--parallel", "--parallel-immediate", "--parallel-max", "16", "--config", config], check=True)
+    subprocess.run(["curl", "--no-progress-meter", "--parallel", "--parallel-immediate", "--parallel-max", "16", "--config", config],
+                   check=True)

@@ -47,7 +47,8 @@ def of_perf(path):
 
 def of_callgrind(path):
     costs = Costs("instructions")
-    done = subprocess.run(["callgrind_annotate", "--threshold=99.9", "--show-percs=no", path], capture_output=True, text=True, errors="replace")
+    done = subprocess.run(["callgrind_annotate", "--threshold=99.9", "--show-percs=no", path],
+                          capture_output=True, text=True, errors="replace")
     # "1,234,567  file.c:symbol [/path/of/library]"
     row = re.compile(r"^\s*([\d,]+)\s+(?:\S*?:)?(\S.*?)(?: \[(.*)\])?$")
     for line in done.stdout.splitlines():
