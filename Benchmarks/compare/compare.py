@@ -23,7 +23,7 @@ sys.path[:0] = [HERE, os.path.join(ROOT, "Tests", "Integration")]
 
 import report  # noqa: E402
 from measure import FLOOR, Measuring  # noqa: E402
-from mounts import is_mounted  # noqa: E402
+from mounts import remove  # noqa: E402
 from servers import Link, SeaweedFS  # noqa: E402
 from subjects import STANDARD, all_subjects  # noqa: E402
 from works import all_works  # noqa: E402
@@ -100,11 +100,7 @@ def main():
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         results = run(arguments, subjects, works, directory)
     finally:
-        left = [name for name in os.listdir(directory) if name.startswith("mnt-") and is_mounted(os.path.join(directory, name))]
-        if left:
-            print(f"still mounted, so kept: {directory}", file=sys.stderr)
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
     report.write(results, arguments.folder, arguments.markdown)
     failed = [entry for entry in results["measurements"] if "error" in entry and entry["subject"].startswith("pail")]
     return 1 if failed else 0

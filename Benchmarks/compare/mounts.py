@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from s3_client import REGION
@@ -21,6 +22,15 @@ def environment(directory):
 def is_mounted(path):
     with open("/proc/self/mountinfo") as table:
         return any(line.split(" ")[4] == path for line in table)
+
+
+def remove(directory):
+    """Removes the directory of a run, unless something is mounted in it still: a mount that does not answer would hold us up for ever."""
+    left = [name for name in os.listdir(directory) if is_mounted(os.path.join(os.path.realpath(directory), name))]
+    if left:
+        print(f"still mounted, so kept: {directory}", file=sys.stderr)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def processes(pid):
@@ -60,21 +70,29 @@ class Mount:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(subject.command(place), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=variables, start_new_session=True, preexec_fn=die_with_parent)
-        end = time.monotonic() + 60
+        try:
+            self._wait(60)
+            self._ticks = self._cpu_ticks()
+        except BaseException:
+            self.discard()
+            raise
+
+    def _wait(self, seconds):
+        end = time.monotonic() + seconds
         while not is_mounted(self.path) or not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
-                words = self.log()
-                self.discard()
-                raise RuntimeError(f"no mount ({' '.join(self.process.args)}): {words}")
+                raise RuntimeError(f"no mount ({' '.join(self.process.args)}): {self.log()}")
             time.sleep(0.02)
-        self._ticks = self._cpu_ticks()
 
     def log(self, limit=1500):
         with open(self.log_path, errors="replace") as log:
             return log.read()[-limit:].strip()
 
     def _answers(self):
-        return subprocess.run(["stat", self.path], capture_output=True, timeout=60).returncode == 0
+        try:
+            return subprocess.run(["stat", self.path], capture_output=True, timeout=60).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def _cpu_ticks(self):
         total = 0

@@ -11,7 +11,6 @@ directory's disk in the same round. Prints medians. With `--count-syncs` the mou
 import argparse
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "Tests", "Integration")]
 
 from servers import Link, SeaweedFS  # noqa: E402
-from mounts import Mount, environment  # noqa: E402
+from mounts import Mount, environment, remove  # noqa: E402
 from subjects import Subject, pail  # noqa: E402
 from trees import make_tree  # noqa: E402
 
@@ -148,7 +147,7 @@ def main():
     finally:
         for part in reversed(closing):
             part.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
 
 
 if __name__ == "__main__":
