@@ -1,8 +1,9 @@
-"""Costs by symbol, out of what perf or callgrind recorded."""
+"""Costs by symbol, out of what perf recorded."""
 
 import re
 import shutil
 import subprocess
+from collections import Counter
 
 LENGTH = 150
 
@@ -10,25 +11,24 @@ LENGTH = 150
 class Costs:
     """Shares of the whole, from 0 to 1: of symbols and of the programs and libraries they are in. `inclusive` counts what is called too."""
 
-    def __init__(self, unit):
-        self.unit, self.total = unit, 0
-        self.own, self.inclusive, self.places = {}, {}, {}
+    def __init__(self):
+        self.total = 0
+        self.own, self.inclusive, self.places = Counter(), Counter(), Counter()
 
-    def add(self, cost, stack):
+    def add(self, stack):
         """A sample: (symbol, place) of each frame, the innermost first."""
-        self.total += cost
-        inner = stack[0]
-        self.own[inner] = self.own.get(inner, 0) + cost
-        self.places[inner[1]] = self.places.get(inner[1], 0) + cost
+        self.total += 1
+        self.own[stack[0]] += 1
+        self.places[stack[0][1]] += 1
         for frame in set(stack):
-            self.inclusive[frame] = self.inclusive.get(frame, 0) + cost
+            self.inclusive[frame] += 1
 
 
 def of_perf(path):
     """Counts the stacks that `perf script` prints: a head line, then one line a frame, then an empty one."""
     done = subprocess.Popen(["perf", "script", "-i", path, "-F", "comm,ip,sym,dso"], stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, text=True, errors="replace")
-    costs, stack = Costs("samples"), []
+    costs, stack = Costs(), []
     # "    7f0012 symbol (/path/of/library)"
     frame = re.compile(r"^\s+[0-9a-f]+ (.*) \((.*)\)$")
     for line in done.stdout:
@@ -37,25 +37,11 @@ def of_perf(path):
             symbol, place = found.groups()
             stack.append((symbol.partition("+0x")[0], short_place(place)))
         elif not line.strip() and stack:
-            costs.add(1, stack)
+            costs.add(stack)
             stack = []
     if stack:
-        costs.add(1, stack)
+        costs.add(stack)
     done.wait()
-    return costs
-
-
-def of_callgrind(path):
-    costs = Costs("instructions")
-    done = subprocess.run(["callgrind_annotate", "--threshold=99.9", "--show-percs=no", path],
-                          capture_output=True, text=True, errors="replace")
-    # "1,234,567  file.c:symbol [/path/of/library]"
-    row = re.compile(r"^\s*([\d,]+)\s+(?:\S*?:)?(\S.*?)(?: \[(.*)\])?$")
-    for line in done.stdout.splitlines():
-        found = row.match(line)
-        if found and "PROGRAM TOTALS" not in line:
-            cost, symbol, place = found.groups()
-            costs.add(int(cost.replace(",", "")), [(symbol, short_place(place or "?"))])
     return costs
 
 
@@ -78,12 +64,12 @@ def demangled(symbols):
 def table(costs, top):
     if not costs.total:
         return "  nothing was recorded"
-    own = sorted(costs.own.items(), key=lambda item: -item[1])[:top]
+    own = costs.own.most_common(top)
     # Of what is called: Pail's own functions, where something can be done.
-    inside = [item for item in sorted(costs.inclusive.items(), key=lambda item: -item[1]) if item[0][1] == "pail"][:top]
+    inside = [item for item in costs.inclusive.most_common() if item[0][1] == "pail"][:top]
     names = demangled(dict.fromkeys(symbol for (symbol, _), _ in own + inside))
-    lines = [f"  {costs.total} {costs.unit}; by place: " + ", ".join(
-        f"{place} {100 * cost / costs.total:.0f} %" for place, cost in sorted(costs.places.items(), key=lambda item: -item[1])[:8])]
+    lines = [f"  {costs.total} samples; by place: " + ", ".join(
+        f"{place} {100 * cost / costs.total:.0f} %" for place, cost in costs.places.most_common(8))]
 
     def rows(title, entries):
         lines.append(f"  {title}")
@@ -91,6 +77,5 @@ def table(costs, top):
             lines.append(f"  {100 * cost / costs.total:5.1f} %  {place:18} {names[symbol][:LENGTH]}")
 
     rows("itself", own)
-    if len(costs.inclusive) > len(costs.own):
-        rows("with all that it calls", inside)
+    rows("with all that it calls", inside)
     return "\n".join(lines)
