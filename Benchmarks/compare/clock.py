@@ -17,7 +17,11 @@ def timed(function):
 
 
 def in_threads(count, function, items):
-    """Calls the function for all items by so many threads, as many at once."""
+    """Calls the function for all items, by so many threads at once; one by one, if that is one."""
+    if count == 1:
+        for item in items:
+            function(item)
+        return
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         list(pool.map(function, items))
 

@@ -34,13 +34,7 @@ def works():
                 os.write(handle, data)
                 os.close(handle)
 
-            def work():
-                if threads == 1:
-                    for number in range(count):
-                        file(number)
-                else:
-                    in_threads(threads, file, range(count))
-            return timed(work)
+            return timed(lambda: in_threads(threads, file, range(count)))
         return make
 
     def read_file(path):
@@ -56,11 +50,7 @@ def works():
                 paths = [os.path.join(directory, name) for name in os.listdir(directory)]
                 if len(paths) != count:
                     raise RuntimeError(f"{len(paths)} names of {count}")
-                if threads == 1:
-                    for path in paths:
-                        read_file(path)
-                else:
-                    in_threads(threads, read_file, paths)
+                in_threads(threads, read_file, paths)
             return timed(work)
         return read
 

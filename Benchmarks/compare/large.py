@@ -64,11 +64,7 @@ def works(size_mib):
                     if len(data) != PAGE or (in_block == 0 and data[:8] != block(offset // (8 * MIB))[:8]):
                         raise RuntimeError(f"wrong bytes at {offset}")
 
-                if threads == 1:
-                    for offset in offsets:
-                        page(offset)
-                else:
-                    in_threads(threads, page, offsets)
+                in_threads(threads, page, offsets)
                 os.close(handle)
             return timed(work)
         return read_at_random

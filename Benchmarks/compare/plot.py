@@ -20,7 +20,8 @@ def draw(results, line, path):
             place = row + (index - (len(subjects) - 1) / 2) * height
             if cell.seconds is None or cell.errors:
                 if cell.is_there:
-                    axes.text(axes.get_xlim()[0], place, " fails", va="center", fontsize=6, color=colours(index % 10))
+                    axes.text(0.01, place, "fails", transform=axes.get_yaxis_transform(), va="center", fontsize=6,
+                              color=colours(index % 10))
                 continue
             places.append(place)
             lengths.append(cell.seconds)

@@ -84,17 +84,17 @@ def all_subjects(arguments):
             subjects.append(Subject(name, title, pail(arguments.pail, [*base, *options]), **more))
 
         add("pail", "Pail", [])
-        add("pail-write-back", "Pail, --write-back", ["--write-back"], works=CHANGING)
+        add("pail-write-back", "Pail, write-back", ["--write-back"], works=CHANGING)
         if "--attribute-cache" in known:
-            add("pail-second", "Pail, second mount", [], works=LISTING, second=True)
+            add("pail-second", "Pail, 2nd mount", [], works=LISTING, second=True)
         if "--attributes " in known:
-            add("pail-listing", "Pail, --attributes=listing", ["--attributes=listing"], works=LISTING)
+            add("pail-listing", "Pail, listing", ["--attributes=listing"], works=LISTING)
     subjects.append(Subject("s3fs", "s3fs", s3fs([])))
     subjects.append(Subject("s3fs-tuned", "s3fs, tuned", s3fs(["parallel_count=20", "multireq_max=50"])))
     program = tool(arguments.tools, "rclone")
     for name, mode in (("rclone", "writes"), ("rclone-full", "full")):
-        subjects.append(Subject(name, f"rclone, --vfs-cache-mode {mode}", rclone(program, mode), variables=rclone_variables))
-    subjects.append(Subject("juicefs", "JuiceFS (own format, SQLite here)", juicefs(tool(arguments.tools, "juicefs")),
+        subjects.append(Subject(name, f"rclone, {mode}", rclone(program, mode), variables=rclone_variables))
+    subjects.append(Subject("juicefs", "JuiceFS (own format)", juicefs(tool(arguments.tools, "juicefs")),
                             own_format=True))
     return {subject.name: subject for subject in subjects}
 
