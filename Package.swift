@@ -23,6 +23,7 @@ let package = Package(
         .library(name: "Mount", targets: ["Mount"]),
         .library(name: "FileSystem", targets: ["FileSystem"]),
         .library(name: "ObjectStore", targets: ["ObjectStore"]),
+        .library(name: "ObjectStoreTesting", targets: ["ObjectStoreTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

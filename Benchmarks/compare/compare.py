@@ -1,20 +1,16 @@
-#!/usr/bin/env python3
-"""Times Pail and s3fs side by side on one SeaweedFS, directly and over a link of 20 ms round trip.
+"""Runs the comparison: see `compare` beside it, which installs what this needs.
 
-    Benchmarks/compare/compare.py [--pail PATH] [--tools DIR] [--rounds N] [--size MIB] [--only WORK …] [--subjects NAME …]
-
-Each time is that of a fresh mount with the kernel's caches dropped and the server's warmed by a plain client, so that what is
-compared is the mount and not the disk. Subjects take turns in every round, in another order each round. Needs root (mounts,
-/proc/sys/vm/drop_caches). Prints medians, the ratio to the best s3fs, the floor that curl reaches, CPU seconds and peak memory
-of the mount's process; `--json FILE` writes all single values too.
+Every work of the table on every mount from a cold start: a fresh mount with fresh state, the kernel's caches dropped and the server's
+warmed by a plain client, so that what is compared is the mount and not the disk. Subjects take turns in every round, in another order
+each round; the floor, which is plain curl, takes its turn as well. A subject that fails is a cell of the table, with its reason in the
+JSON; the exit status is then still 0, unless it is Pail that failed.
 """
 
 import argparse
-import json
 import os
 import platform
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,28 +21,34 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "Tests", "Integration")]
 
-from floors import floors  # noqa: E402
+import report  # noqa: E402
+from measure import FLOOR, Measuring  # noqa: E402
+from mounts import remove  # noqa: E402
 from servers import Link, SeaweedFS  # noqa: E402
-from subjects import Mount, all_subjects, is_mounted  # noqa: E402
-from workloads import works  # noqa: E402
+from subjects import STANDARD, all_subjects  # noqa: E402
+from works import all_works  # noqa: E402
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--tools", metavar="DIR", default=os.environ.get("PAIL_TOOLS"), help="the folder of weed")
-    parser.add_argument("--pail", metavar="PATH", default=os.path.join(ROOT, ".build", "release", "pail"),
-                        help="the program to measure (default: the release build)")
+    parser = argparse.ArgumentParser(
+        prog="compare", description="Measures Pail beside s3fs, rclone, JuiceFS and plain curl.",
+        epilog="compare report JSON [--markdown FILE] [--folder DIR] writes the report of an earlier run again.")
+    parser.add_argument("--pail", metavar="PATH", help="the program to measure (default: the release build, made if it is not there)")
     parser.add_argument("--pail-option", metavar="OPTION", action="append", default=[], help="one more argument for pail mount")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="measurements of each (default 3)")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="size of the large file in MiB (default 1024)")
     parser.add_argument("--round-trip", type=float, default=20, metavar="MS", help="of the link in ms (default 20)")
-    parser.add_argument("--only", metavar="WORK", action="append", default=[],
-                        help="read, write, create, exclusive, list, small")
-    parser.add_argument("--subjects", metavar="NAME", action="append", default=[], help="pail, s3fs, s3fs-tuned")
-    parser.add_argument("--lines", metavar="LINE", action="append", default=[], choices=["direct", "link"],
-                        help="direct, link (default: both)")
-    parser.add_argument("--no-floors", action="store_true", help="leave curl out")
-    parser.add_argument("--json", metavar="FILE", help="write the results there")
+    parser.add_argument("--only", metavar="WORK", nargs="+", action="extend", default=[], help="only these works")
+    parser.add_argument("--subjects", metavar="NAME", nargs="+", action="extend", default=[],
+                        help=f"only these ({', '.join(STANDARD)}; rclone-full; {FLOOR})")
+    parser.add_argument("--lines", metavar="LINE", nargs="+", action="extend", default=[], choices=["direct", "link"],
+                        help="direct, link (default: link)")
+    parser.add_argument("--limit", type=float, default=600, metavar="S", help="the most seconds for one work (default 600)")
+    parser.add_argument("--folder", metavar="DIR", default=os.path.join(ROOT, ".build", "benchmarks"),
+                        help="for compare.txt, compare.json and compare-*.svg (default .build/benchmarks)")
+    parser.add_argument("--markdown", metavar="FILE", help="put the tables into this page too, between its marks")
+    parser.add_argument("--tools", metavar="DIR", default=os.environ.get("PAIL_TOOLS"), help=argparse.SUPPRESS)
+    parser.add_argument("--list", action="store_true", help="only name works and subjects")
     arguments = parser.parse_args()
     if arguments.size < 8 or arguments.size % 8:
         parser.error("--size must be a multiple of 8 MiB")
@@ -57,147 +59,113 @@ def parse():
     return parser, arguments
 
 
-def main():
-    parser, arguments = parse()
-    has_pail = os.access(arguments.pail, os.X_OK)
-    subjects = {name: command for name, command in
-                all_subjects(arguments.pail if has_pail else None, arguments.pail_option).items()
-                if command and (not arguments.subjects or name in arguments.subjects)}
-    unknown = set(arguments.subjects) - set(subjects)
+def find_pail(arguments, wanted):
+    """The program to measure; without --pail the release build, made where there is none. None where no subject is Pail."""
+    if wanted and not any(name.startswith("pail") for name in wanted):
+        return None
+    path = os.path.abspath(arguments.pail or os.path.join(ROOT, ".build", "release", "pail"))
+    if not arguments.pail and not os.access(path, os.X_OK):
+        print("Building Pail for release", file=sys.stderr)
+        subprocess.run(["swift", "build", "-c", "release", "--product", "pail"], cwd=ROOT, check=True, stdout=sys.stderr)
+    if not os.access(path, os.X_OK):
+        sys.exit(f"compare: no program {path}")
+    return path
+
+
+def choose(parser, known, wanted, what):
+    unknown = [name for name in wanted if name not in known]
     if unknown:
-        parser.error(f"no such subject, or not built: {', '.join(sorted(unknown))}")
-    if not has_pail and not arguments.subjects:
-        print(f"no program {arguments.pail}: measuring the others", file=sys.stderr)
-    chosen = [work for work in works(arguments.size) if not arguments.only or work.name in arguments.only]
-    if not chosen:
-        parser.error("no such work")
+        parser.error(f"no such {what}, or not in this pail: {', '.join(unknown)}; there are: {', '.join(known)}")
+    return {name: known[name] for name in known if name in wanted}
+
+
+def main():
+    if sys.argv[1:2] == ["report"]:
+        return report.again(sys.argv[2:])
+    parser, arguments = parse()
+    arguments.pail = find_pail(arguments, arguments.subjects)
+    known = {**all_subjects(arguments), FLOOR: None}
+    subjects = choose(parser, known, arguments.subjects or [name for name in known if name in (*STANDARD, FLOOR)], "subject")
     directory = tempfile.mkdtemp(prefix="pail-compare-")
+    try:
+        every = all_works(arguments.size, directory)
+        works = choose(parser, every, arguments.only or every, "work")
+        if arguments.list:
+            print("works:   ", *works, "\nsubjects:", *known)
+            return 0
+        free = shutil.disk_usage(directory).free >> 20
+        if free < 12 * arguments.size + 4096:
+            sys.exit(f"compare: {free} MiB are free below {directory}, and {12 * arguments.size + 4096} are needed")
+        # Ended by a signal, it cleans up as well.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        results = run(arguments, subjects, works, directory)
+    finally:
+        remove(directory)
+    report.write(results, arguments.folder, arguments.markdown)
+    failed = [entry for entry in results["measurements"] if "error" in entry and entry["subject"].startswith("pail")]
+    return 1 if failed else 0
+
+
+def run(arguments, subjects, works, directory):
     closing = []
     try:
         server = SeaweedFS(arguments.tools, directory)
         closing.append(server)
         link = Link(directory, server.port, arguments.round_trip)
         closing.append(link)
-        results = measure(arguments, subjects, chosen, server, link, directory)
+        results = {
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(), "cores": os.cpu_count(),
+            "processor": processor(), "size_mib": arguments.size, "round_trip_ms": arguments.round_trip, "rounds": arguments.rounds,
+            "versions": versions(arguments),
+            "subjects": {name: subject.title if subject else "curl" for name, subject in subjects.items()},
+            "works": {name: {"title": work.title, "goals": work.goals} for name, work in works.items()}, "measurements": [],
+        }
+        for line in arguments.lines or ["link"]:
+            for work in works.values():
+                measure_row(arguments, Measuring(arguments, server, link, directory, work, line), subjects, results["measurements"])
+        return results
     finally:
         for thing in reversed(closing):
             thing.close()
-        left = [name for name in os.listdir(directory) if name.startswith("mnt-") and is_mounted(os.path.join(directory, name))]
-        if left:
-            print(f"still mounted, so kept: {directory}", file=sys.stderr)
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
-    report(results, chosen)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump(results, file, indent=1)
-            file.write("\n")
-    failed = [entry for entry in results["measurements"] if "error" in entry]
-    return 1 if failed else 0
 
 
-def drop_caches():
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("3\n")
-
-
-def warm(client, work):
-    """Reads what the work will read once, past the mounts, so that the server has it in memory."""
-    if work.name == "read":
-        subprocess.run(["curl", "-s", "-f", "-o", "/dev/null", client.presigned("GET", "large/read")], check=True)
-    elif work.name == "small":
-        for key in client.keys("small/"):
-            client.request("GET", key)
-    elif work.name == "list":
-        client.keys("many/")
-
-
-def measure(arguments, subjects, chosen, server, link, directory):
-    client = server.client
-    # The directory that writes go to is there before, as in any tree.
-    client.put("large/", b"", {"Content-Type": "application/x-directory"})
-    for work in works(arguments.size):
-        if work in chosen or work.name in {other.name for other in chosen} or not arguments.no_floors:
-            work.prepare(client)
-    lines = {"direct": server.port, "link": link.port}
-    measurements, bottoms = [], []
-    for line in arguments.lines or list(lines):
-        port = lines[line]
-        if not arguments.no_floors:
-            for round_number in range(arguments.rounds):
-                for name, seconds in floors(client, arguments.size, directory, port).items():
-                    bottoms.append({"line": line, "work": name, "round": round_number, "seconds": seconds})
-        for work in chosen:
-            for round_number in range(arguments.rounds):
-                names = list(subjects)
-                # Whoever comes first in one round comes later in the next.
-                turn = round_number % len(names)
-                for name in names[turn:] + names[:turn]:
-                    entry = {"line": line, "work": work.name, "subject": name, "round": round_number}
-                    entry.update(measure_once(subjects[name], work, client, f"http://127.0.0.1:{port}", directory))
-                    measurements.append(entry)
-                    text = entry.get("error") or (f"{entry['seconds']:.3f} s, CPU {entry['cpu_seconds']:.2f} s, "
-                                                  f"{entry['peak_memory'] >> 20} MiB")
-                    print(f"{line:6} {work.name:6} {name:10} round {round_number + 1}: {text}", file=sys.stderr, flush=True)
-    return {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(), "cores": os.cpu_count(),
-        "size_mib": arguments.size, "round_trip_ms": arguments.round_trip, "rounds": arguments.rounds,
-        "subjects": list(subjects), "measurements": measurements, "floors": bottoms,
-    }
-
-
-def measure_once(command, work, client, url, directory):
-    if work.clean:
-        work.clean(client)
-    drop_caches()
-    warm(client, work)
-    mount = None
+def measure_row(arguments, measuring, subjects, measurements):
+    work, line = measuring.work, measuring.line
+    names = [name for name, subject in subjects.items()
+             if (work.floor if subject is None else subject.works is None or work.name in subject.works)]
     try:
-        mount = Mount(command, url, directory)
-        seconds = work.run(mount.path)
-        return {"seconds": seconds, "cpu_seconds": mount.cpu_seconds, "peak_memory": mount.peak_memory}
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        for number in range(arguments.rounds):
+            # Whoever comes first in one round comes later in the next; every other round goes backwards.
+            turn = number % len(names) if names else 0
+            for name in (names[turn:] + names[:turn])[::-1 if number % 2 else 1]:
+                entry = {"line": line, "work": work.name, "subject": name, "round": number}
+                entry.update(measuring.once(subjects[name]))
+                measurements.append(entry)
+                print(f"{line:6} {work.name:9} {name:15} round {number + 1}: {report.words(entry)}", file=sys.stderr, flush=True)
     finally:
-        if mount:
-            mount.unmount()
-        if work.clean:
-            work.clean(client)
+        measuring.close()
 
 
-def median(entries, field, **wanted):
-    values = [entry[field] for entry in entries
-              if field in entry and all(entry[name] == value for name, value in wanted.items())]
-    return statistics.median(values) if values else None
+def processor():
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
-def report(results, chosen):
-    entries, subjects = results["measurements"], results["subjects"]
-    peers = [name for name in subjects if name.startswith("s3fs")]
-    print(f"\nSeaweedFS on this machine ({results['cores']} cores, kernel {results['kernel']}), medians of {results['rounds']}")
-    for line in dict.fromkeys(entry["line"] for entry in entries):
-        print(f"\n{'directly' if line == 'direct' else 'over a link of %g ms round trip' % results['round_trip_ms']}")
-        header = f"  {'':32}" + "".join(f"{name:>12}" for name in subjects) + f"{'curl':>12}"
-        print(header + ("   pail / best s3fs" if "pail" in subjects and peers else ""))
-        for work in chosen:
-            row = f"  {work.title:32}"
-            medians = {}
-            for name in subjects:
-                medians[name] = median(entries, "seconds", line=line, work=work.name, subject=name)
-                row += f"{medians[name]:>10.3f} s" if medians[name] is not None else f"{'failed':>12}"
-            bottom = median(results["floors"], "seconds", line=line, work=work.name)
-            row += f"{bottom:>10.3f} s" if bottom is not None else f"{'-':>12}"
-            best = min((medians[name] for name in peers if medians[name] is not None), default=None)
-            if medians.get("pail") is not None and best:
-                row += f"{medians['pail'] / best:>12.2f}"
-            print(row)
-            detail = f"  {'  CPU seconds; peak memory':32}"
-            for name in subjects:
-                cpu = median(entries, "cpu_seconds", line=line, work=work.name, subject=name)
-                memory = median(entries, "peak_memory", line=line, work=work.name, subject=name)
-                detail += f"{cpu:>6.2f};{memory / (1 << 20):>4.0f}M" if cpu is not None else f"{'-':>12}"
-            print(detail)
+def versions(arguments):
+    """The first line that each program says of its version."""
+    commands = {"pail": [arguments.pail, "--version"], "s3fs": ["s3fs", "--version"],
+                "rclone": [os.path.join(arguments.tools or "", "rclone"), "version"],
+                "juicefs": [os.path.join(arguments.tools or "", "juicefs"), "version"],
+                "weed": [os.path.join(arguments.tools or "", "weed"), "version"], "curl": ["curl", "--version"]}
+    found = {}
+    for name, command in commands.items():
+        if command[0]:
+            try:
+                text = subprocess.run(command, capture_output=True, text=True).stdout
+            except OSError:
+                continue
+            found[name] = text.partition("\n")[0][:100]
+    return found
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def free_ports(count):
 
 
 def tool(tools, name):
-    path = os.path.join(tools, name) if tools else None
+    path = os.path.join(os.path.abspath(tools), name) if tools else None
     if path and os.path.exists(path):
         return path
     found = shutil.which(name)
@@ -61,8 +61,12 @@ class SeaweedFS:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
                                             start_new_session=True, preexec_fn=die_with_parent)
         self.port = ports["s3"]
-        self.client = Client("127.0.0.1", self.port, "bench", ACCESS_KEY, SECRET_KEY)
+        self.client = self.bucket("bench")
         self._wait()
+
+    def bucket(self, name, port=None):
+        """A client of that bucket, by the server's own port or by the relay's."""
+        return Client("127.0.0.1", port or self.port, name, ACCESS_KEY, SECRET_KEY)
 
     def _wait(self):
         end = time.monotonic() + 60
@@ -82,7 +86,7 @@ class SeaweedFS:
 
 
 class Link:
-    """A relay in front of the server that adds a round trip's time; compiled from ../link/link.c."""
+    """A relay in front of the server that adds a round trip's time and counts requests; compiled from ../link/link.c."""
 
     def __init__(self, directory, upstream, round_trip_ms):
         program = os.path.join(directory, "link")
@@ -92,6 +96,11 @@ class Link:
         self.process = subprocess.Popen([program, "0", str(upstream), str(round_trip_ms)], stdout=subprocess.PIPE, text=True,
                                         start_new_session=True, preexec_fn=die_with_parent)
         self.port = int(self.process.stdout.readline())
+
+    def counts(self):
+        """Requests by kind, connections and bytes each way, since the start."""
+        self.process.send_signal(signal.SIGUSR1)
+        return json.loads(self.process.stdout.readline())
 
     def close(self):
         end_process(self.process)

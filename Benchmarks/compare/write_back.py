@@ -3,20 +3,17 @@
 
     Benchmarks/compare/write_back.py [--pail PATH] [--tools DIR] [--rounds N] [--count-syncs]
 
-Each round is a fresh mount: 200 new files of 4 KiB, an untar of 560 files, both followed by `pail sync`, and the rename of a fresh
+Each round is a fresh mount: 200 new files of 4 KiB, an untar of 563 files, both followed by `pail sync`, and the rename of a fresh
 file of 256 MiB, with and without the lookup of the new name in the store. Beside them, fdatasync's own time on the state
 directory's disk in the same round. Prints medians. With `--count-syncs` the mount runs under strace(1), which slows it: the numbers are then those of the calls, not of the clock.
 """
 
 import argparse
-import io
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 
@@ -26,7 +23,9 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "Tests", "Integration")]
 
 from servers import Link, SeaweedFS  # noqa: E402
-from subjects import Mount, environment, pail  # noqa: E402
+from mounts import Mount, environment, remove  # noqa: E402
+from subjects import Subject, pail  # noqa: E402
+from trees import make_tree  # noqa: E402
 
 
 def parse():
@@ -37,22 +36,6 @@ def parse():
     parser.add_argument("--round-trip", type=float, default=20, metavar="MS")
     parser.add_argument("--count-syncs", action="store_true", help="count fsync and fdatasync, by strace")
     return parser.parse_args()
-
-
-def tree():
-    """A tar of 40 directories with 14 files each, from 100 bytes to 30 KB."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for directory in range(40):
-            entry = tarfile.TarInfo(f"tree/{directory:02}")
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-            for file in range(14):
-                size = 100 + (directory * 14 + file) * 7919 % 30_000
-                entry = tarfile.TarInfo(f"tree/{directory:02}/{file:02}")
-                entry.size, entry.mode, entry.mtime = size, 0o644, 1_700_000_000
-                archive.addfile(entry, io.BytesIO(os.urandom(size)))
-    return buffer.getvalue()
 
 
 def seconds(function):
@@ -92,12 +75,11 @@ class Syncs:
 
 
 def measure(arguments, url, directory, archive):
-    command = pail(arguments.pail, ["--write-back"])
+    command = plain = pail(arguments.pail, ["--write-back"])
     trace = os.path.join(directory, "trace") if arguments.count_syncs else None
     if trace:
-        plain = command
-        command = lambda *parts: ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace, *plain(*parts)]  # noqa: E731
-    mount = Mount(command, url, directory)
+        command = lambda place: ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace, *plain(place)]  # noqa: E731
+    mount = Mount(Subject("pail", "Pail", command), url, "bench", directory)
     syncs = Syncs(trace)
     place = f"{mount.path}/{Mount.count}"
     result = {}
@@ -123,7 +105,7 @@ def measure(arguments, url, directory, archive):
         after = seconds(sync)
         syncs.since()
         tree_time = seconds(untar)
-        result["untar of 560 files"], result["syncs of untar"] = tree_time, syncs.since()
+        result["untar of 563 files"], result["syncs of untar"] = tree_time, syncs.since()
         result["both with pail sync"] = files + after + tree_time + seconds(sync)
         with open(f"{place}/large", "wb") as file:
             for _ in range(256):
@@ -146,8 +128,7 @@ def main():
     closing = []
     try:
         archive = os.path.join(directory, "tree.tar")
-        with open(archive, "wb") as file:
-            file.write(tree())
+        make_tree(archive)
         server = SeaweedFS(arguments.tools, directory)
         closing.append(server)
         link = Link(directory, server.port, arguments.round_trip)
@@ -166,7 +147,7 @@ def main():
     finally:
         for part in reversed(closing):
             part.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
 
 
 if __name__ == "__main__":

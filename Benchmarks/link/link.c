@@ -7,6 +7,11 @@
 // sent, in order, and as many may be under way as the sender likes; opening a connection costs one round trip more, as TCP's
 // handshake does. There is no limit of rate: loopback's own is shared by all.
 //
+// SIGUSR1 prints what has gone over the line since the start, as one line of JSON on stdout: HTTP requests by kind, connections, and
+// bytes each way. A request is seen without parsing the stream: HTTP/1.1's clients send the next one only once they have an answer, so
+// it begins with the first bytes that come after bytes of the server, and one look at those tells its kind. Bytes that follow a
+// "100 Continue" are a body, and none begins with a method and a path.
+//
 // Each wait is one of two constant lengths, so whatever comes first falls due first: two plain queues of appointments take the place
 // of a timer heap, and one thread with epoll does all the work.
 
@@ -45,6 +50,7 @@ typedef struct {
     Lane lane[2];       // lane[i] reads fd[i] and writes fd[1 - i]
     uint32_t events[2]; // what epoll watches each fd for
     int is_open, is_dead;
+    int is_in_request;  // the client has spoken since the server did
     unsigned appointments; // entries in the queues that name this connection
 } Connection;
 
@@ -61,6 +67,51 @@ typedef struct {
 static int epoll_fd, upstream_port;
 static uint64_t one_way;
 static Queue arrivals, openings;
+
+enum { LIST, HEAD, GET, PUT, PART, COPY, POST, DELETE, OTHER, KINDS };
+static const char *const kind_names[KINDS] = {"LIST", "HEAD", "GET", "PUT", "PART", "COPY", "POST", "DELETE", "OTHER"};
+static uint64_t requests[KINDS], connections, bytes[2];
+static volatile sig_atomic_t is_asked;
+
+static void ask(int signal_number) {
+    (void)signal_number;
+    is_asked = 1;
+}
+
+static void answer(void) {
+    is_asked = 0;
+    printf("{");
+    for (int kind = 0; kind < KINDS; kind++) printf("\"%s\": %llu, ", kind_names[kind], (unsigned long long)requests[kind]);
+    printf("\"connections\": %llu, \"bytes_up\": %llu, \"bytes_down\": %llu}\n", (unsigned long long)connections,
+           (unsigned long long)bytes[0], (unsigned long long)bytes[1]);
+    fflush(stdout);
+}
+
+static int holds(const char *text, size_t length, const char *word) { return memmem(text, length, word, strlen(word)) != NULL; }
+
+// Counts the request whose first bytes these are. Buckets are in the path: what stands behind the second slash is a key.
+static void count_request(const char *text, size_t length) {
+    static const struct {
+        const char *method;
+        int kind;
+    } methods[] = {{"GET /", GET}, {"PUT /", PUT}, {"HEAD /", HEAD}, {"POST /", POST}, {"DELETE /", DELETE}, {"OPTIONS ", OTHER}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        size_t skip = strlen(methods[i].method);
+        if (length < skip || memcmp(text, methods[i].method, skip)) continue;
+        const char *path = text + skip, *end = memchr(path, ' ', length - skip);
+        int kind = methods[i].kind;
+        if (end) {
+            size_t line = (size_t)(end - path);
+            const char *query = memchr(path, '?', line), *slash = memchr(path, '/', line);
+            if (kind == GET && (!slash || slash + 1 == end || (query && query <= slash + 1))) kind = LIST;
+            if (kind == PUT && holds(text, length, "partNumber=")) kind = PART;
+            if ((kind == PUT || kind == PART) && (holds(text, length, "x-amz-copy-source") || holds(text, length, "X-Amz-Copy-Source")))
+                kind = COPY;
+        }
+        requests[kind]++;
+        return;
+    }
+}
 
 static void die(const char *what) {
     perror(what);
@@ -164,6 +215,9 @@ static void take(Connection *c, int side) {
     if (!s) die("link: memory");
     *s = (Segment){.due = nanoseconds() + one_way, .length = (size_t)n};
     memcpy(s->bytes, buffer, (size_t)n);
+    bytes[side] += (size_t)n;
+    if (side == 0 && n > 0 && !c->is_in_request) count_request(buffer, (size_t)n);
+    if (n > 0) c->is_in_request = side == 0;
     if (lane->last) lane->last->next = s;
     else lane->first = s;
     lane->last = s;
@@ -202,6 +256,7 @@ static void admit(int listener) {
             struct epoll_event e = {.events = 0, .data.u64 = (uint64_t)(uintptr_t)c | (uint64_t)side};
             epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd[side], &e);
         }
+        connections++;
         enqueue(&openings, nanoseconds() + 2 * one_way, c);
     }
 }
@@ -212,6 +267,13 @@ int main(int count, char **arguments) {
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    struct sigaction action = {.sa_handler = ask};
+    sigaction(SIGUSR1, &action, NULL);
+    sigset_t asking, none;
+    sigemptyset(&none);
+    sigemptyset(&asking);
+    sigaddset(&asking, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &asking, NULL); // it comes only while we wait
     upstream_port = atoi(arguments[2]);
     one_way = (uint64_t)(atof(arguments[3]) * 1e6 / 2);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -226,12 +288,13 @@ int main(int count, char **arguments) {
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
     for (;;) {
+        if (is_asked) answer();
         uint64_t now = nanoseconds(), next = now + 1000000000u;
         if (arrivals.count && arrivals.entries[arrivals.start].due < next) next = arrivals.entries[arrivals.start].due;
         if (openings.count && openings.entries[openings.start].due < next) next = openings.entries[openings.start].due;
         uint64_t wait = next > now ? next - now : 0;
         struct timespec limit = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
-        int ready = epoll_pwait2(epoll_fd, events, 256, &limit, NULL);
+        int ready = epoll_pwait2(epoll_fd, events, 256, &limit, &none);
         for (int i = 0; i < ready; i++) {
             if (!events[i].data.u64) {
                 admit(listener);

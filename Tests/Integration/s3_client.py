@@ -89,20 +89,20 @@ class Client:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda item: self.put(item[0], item[1], headers), bodies))
 
-    def begin_upload(self, key):
-        _, _, data = self.request("POST", key, {"uploads": ""})
+    def begin_upload(self, key, headers=None):
+        _, _, data = self.request("POST", key, {"uploads": ""}, headers=headers)
         return next(e.text for e in xml.etree.ElementTree.fromstring(data).iter() if e.tag.endswith("UploadId"))
 
     def abort_upload(self, key, upload):
         self.request("DELETE", key, {"uploadId": upload})
 
-    def put_large(self, key, blocks):
-        """Puts a large object in parts: one for each block."""
-        upload = self.begin_upload(key)
+    def put_large(self, key, blocks, headers=None):
+        """Puts a large object in parts, one for each block: bytes, or a function that makes them when their turn has come."""
+        upload = self.begin_upload(key, headers)
 
         def part(item):
             number, block = item
-            _, headers, _ = self.request("PUT", key, {"partNumber": number, "uploadId": upload}, block)
+            _, headers, _ = self.request("PUT", key, {"partNumber": number, "uploadId": upload}, block() if callable(block) else block)
             return f"<Part><PartNumber>{number}</PartNumber><ETag>{headers['ETag']}</ETag></Part>"
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -110,19 +110,26 @@ class Client:
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         self.request("POST", key, {"uploadId": upload}, body)
 
-    def keys(self, prefix):
-        keys, token = [], None
+    def sizes(self, prefix):
+        """Key and size of each object, in the order of the listing."""
+        sizes, token = {}, None
         while True:
             query = {"list-type": 2, "prefix": prefix, **({"continuation-token": token} if token else {})}
             root = xml.etree.ElementTree.fromstring(self.request("GET", query=query)[2])
-            token = None
+            key = token = None
             for element in root.iter():
-                if element.tag.endswith("}Key") or element.tag == "Key":
-                    keys.append(element.text)
-                elif element.tag.endswith("NextContinuationToken"):
+                name = element.tag.rpartition("}")[2]
+                if name == "Key":
+                    key = element.text
+                elif name == "Size":
+                    sizes[key] = int(element.text)
+                elif name == "NextContinuationToken":
                     token = element.text
             if not token:
-                return keys
+                return sizes
+
+    def keys(self, prefix):
+        return list(self.sizes(prefix))
 
     def delete_all(self, prefix):
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
