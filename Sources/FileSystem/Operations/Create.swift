@@ -6,13 +6,14 @@ public import SystemPackage
 ///
 /// Requests: none where the name is freshly known not to be there; the file is stored by its first close or fsync, in one PUT
 /// with its attributes. With `O_EXCL` one PUT of an empty object under `If-None-Match: *`, before the open returns: a lock file
-/// must be nobody else's from that moment, not from its close on.
+/// must be nobody else's from that moment, not from its close on. Programs that only copy (``FileSystemOptions/claimsLate``) are spared
+/// that: their one PUT, with the content, carries the condition, and their close fails where somebody else was first.
 extension BucketFileSystem {
     /// Makes a file in memory.
     public func createNow(
         _ name: FileName, in parent: NodeID, permissions: UInt32, flags: OpenFlags, by caller: Caller
     ) -> Result<CreateReply, Errno>? {
-        guard !flags.contains(.exclusive) else { return nil }
+        guard !claimsNow(flags, caller) else { return nil }
         do { try checkWritable() } catch { return .failure(error) }
         guard isKnownAbsent(name, in: parent) else { return nil }
         do {
@@ -60,7 +61,7 @@ extension BucketFileSystem {
             }
         }
         let reply = try makeFile(name, in: parent, permissions: permissions, flags: flags, by: caller)
-        guard flags.contains(.exclusive), let file = handles.withLock({ $0.file(reply.open.handle) }) else {
+        guard claimsNow(flags, caller), let file = handles.withLock({ $0.file(reply.open.handle) }) else {
             return reply
         }
         do {
@@ -72,6 +73,11 @@ extension BucketFileSystem {
             doubt(NamePlace(parent: parent, name: name))
             throw error == .staleNFSFileHandle ? .fileExists : error
         }
+    }
+
+    /// Whether a new name is to be this mount's alone before open(2) returns.
+    private func claimsNow(_ flags: OpenFlags, _ caller: Caller) -> Bool {
+        flags.contains(.exclusive) && options.claimsLate?(caller) != true
     }
 
     /// Whether a name is freshly known not to be there.

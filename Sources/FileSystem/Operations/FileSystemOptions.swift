@@ -68,6 +68,9 @@ public struct FileSystemOptions: Sendable {
     public var clock = FileSystemClock.system
     /// Tells whether the process has another descriptor of the inode: see Commit.swift. Nil where that cannot be told.
     public var hasOtherDescriptors: (@Sendable (_ pid: Int32, _ inode: UInt64) -> Bool)?
+    /// Tells whether a caller's `O_EXCL` may be kept by the upload of the content, at close: a program that only copies. Nil where each
+    /// `O_EXCL` claims its name when the file is opened.
+    public var claimsLate: (@Sendable (Caller) -> Bool)?
     /// Remembers directories' renames while they are under way; nil where a crash shall leave them half done.
     public var renameLog: (any RenameLog)?
     /// Keeps on this machine what a close could not store; nil where it is in memory alone.

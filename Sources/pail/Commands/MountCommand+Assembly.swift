@@ -244,6 +244,7 @@ extension MountPlan {
         if options.kernelFlags.contains("nodiratime") { result.accessTimes = .relativeOfFiles }
         if options.kernelFlags.contains("noatime") { result.accessTimes = .never }
         result.spillDirectory = spillDirectory
+        if options.lateClaims == .on { result.claimsLate = { CopyingProgram.isOne(pid: $0.pid) } }
         result.hasOtherDescriptors = { pid, inode in DescriptorProbe.hasOtherDescriptors(pid: pid, inode: inode) }
         return result
     }

@@ -217,6 +217,11 @@ enum MountOptionTable {
             "hedged-reads", \.hedgedReads,
             "Ask once more for what the store is late with, and take the answer that comes first; at most one read in 20."
         ),
+        .choice(
+            "late-claims", \.lateClaims,
+            "Let cp, mv, install, tar, cpio, rsync and unzip make a new file by one request: their O_EXCL is kept by the upload, at close. "
+                + "Other programs' O_EXCL, such as lock files, always holds from open on."
+        ),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",

@@ -91,6 +91,7 @@ struct MountOptions: Sendable, Equatable {
     var attributeCache: Int64 = 128 << 20
     var readAheadFiles = Switch.on
     var hedgedReads = Switch.on
+    var lateClaims = Switch.on
     var stateDirectory: String?
     var isReadOnly = false
     var isWriteBack = false

@@ -26,6 +26,37 @@ import Testing
         try await other.close(second)
     }
 
+    /// `cp` and `tar`: one request a file, and still nobody's file is overwritten.
+    @Test func aCopyingProgramClaimsANameByItsUpload() async throws {
+        let bucket = TestBucket()
+        let one = bucket.mount { $0.claimsLate = { $0.pid == 0 } }
+        let other = bucket.mount()
+        for mount in [one, other] { _ = try await mount.list("") }
+        bucket.store.log.reset()
+        let handle = try await one.open("copy", [.writeOnly, .create, .exclusive])
+        #expect(bucket.store.allKeys == [])
+        try await one.write(handle, "one")
+        try await one.close(handle)
+        #expect(bucket.requests() == ["PutObject": 1])
+        #expect(bucket.text("copy") == "one")
+        await #expect(throws: Errno.fileExists) { try await one.open("copy", [.writeOnly, .create, .exclusive]) }
+
+        // Somebody else is faster.
+        let late = try await one.open("late", [.writeOnly, .create, .exclusive])
+        try await one.write(late, "mine")
+        try await other.put("late", "theirs")
+        await #expect(throws: Errno.self) { try await one.close(late) }
+        #expect(bucket.text("late") == "theirs")
+
+        // As rsync does it: the claim is that of the name it was made under, not of the one that it replaces.
+        try await one.put("target", "old")
+        let temporary = try await one.open(".target.XyZ", [.writeOnly, .create, .exclusive])
+        try await one.write(temporary, "new")
+        try await one.rename(".target.XyZ", to: "target")
+        try await one.close(temporary)
+        #expect(bucket.text("target") == "new")
+    }
+
     @Test func onlyOneOfTwoMountsMakesADirectory() async throws {
         let bucket = TestBucket()
         let one = bucket.mount()
