@@ -39,6 +39,8 @@ public final class BucketFileSystem: MountableFileSystem {
         var notifier: (any KernelNotifier)?
         var isDraining = false
         var hiddenNamesReported: Set<String> = []
+        /// The store does not list from a key on.
+        var ignoresListStart = false
     }
 
     /// A file system over `store`.

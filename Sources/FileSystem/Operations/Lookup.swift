@@ -253,6 +253,15 @@ extension BucketFileSystem {
 
     /// A page of a listing as a span of what is known of the directory. Entries that the kernel cannot show are left out.
     func span(of page: ListPage, below listingPrefix: String, after lower: String?, seen: Moment) -> KnownEntries.Span {
+        listed(page, below: listingPrefix, after: lower, seen: seen).span
+    }
+
+    /// The same, with all keys of the page below the directory, in order.
+    func listed(
+        _ page: ListPage, below listingPrefix: String, after lower: String?, seen: Moment
+    ) -> (span: KnownEntries.Span, keys: [String]) {
+        var keysBelow: [String] = []
+        keysBelow.reserveCapacity(page.objects.count + page.commonPrefixes.count)
         var entries: [KnownEntries.Entry] = []
         entries.reserveCapacity(page.objects.count + page.commonPrefixes.count)
         var hidden = 0
@@ -274,6 +283,7 @@ extension BucketFileSystem {
                 object = nil
             }
             last = key
+            keysBelow.append(String(key.utf8.dropFirst(listingPrefix.utf8.count)) ?? "")
             if key.utf8.count <= listingPrefix.utf8.count { continue }  // The directory's own marker.
             guard let name = KeySpace.name(of: key, below: listingPrefix) else {
                 hidden += 1
@@ -287,7 +297,7 @@ extension BucketFileSystem {
         }
         if hidden > 0 { reportHidden(hidden, below: listingPrefix) }
         let upper = page.next == nil ? nil : last.flatMap { String($0.utf8.dropFirst(listingPrefix.utf8.count)) }
-        return .init(lower: lower, upper: upper, seen: seen, entries: entries)
+        return (.init(lower: lower, upper: upper, seen: seen, entries: entries), keysBelow)
     }
 
     /// Says once a directory that it holds keys which the kernel cannot show.

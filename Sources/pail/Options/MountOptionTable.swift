@@ -1,3 +1,4 @@
+import FileSystem
 import Logging
 import S3
 
@@ -213,6 +214,9 @@ enum MountOptionTable {
             "read-ahead-files", \.readAheadFiles,
             "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
         ),
+        .integer(
+            "list-streams", \.listStreams, in: 1...Int64(FileSystemOptions.mostListStreams),
+            "Requests at once that list one large directory; 1 asks for one page behind the other."),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",
