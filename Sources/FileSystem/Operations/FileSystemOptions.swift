@@ -48,6 +48,8 @@ public struct FileSystemOptions: Sendable {
     public var accessTimes = AccessTimePolicy.relative
     /// Whether small files are fetched whole, ahead of a reader of one after the other.
     public var readsFilesAhead = true
+    /// Whether what a walker through a tree sees next is asked for before he does.
+    public var walksAhead = true
     /// The most LIST requests at once for one directory: 1 to ``mostListStreams``; 1 asks for one page behind the other.
     public var listStreams = mostListStreams
     /// Refuses all that would change the bucket.

@@ -61,7 +61,8 @@ extension BucketFileSystem {
         // The read-ahead may have brought the answer since.
         if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
         readAhead(of: name, in: parent)
-        if await recall([LookupTarget(parent: parent, name: name)], in: parent).isEmpty,
+        let target = LookupTarget(parent: parent, name: name)
+        if !isExpected(target), await recall([target], in: parent).isEmpty,
             let known = lookupNow(name, in: parent, by: caller)
         {
             return try known.get()
@@ -118,8 +119,10 @@ extension BucketFileSystem {
     func resolveNoting(_ target: LookupTarget) async throws -> Resolution {
         let directory = beginLookup(in: target.parent)
         defer { endLookup(in: directory) }
-        let resolution = try await resolve(target)
-        keepAttributes(resolution)
+        let ahead = await resolveAhead(target)
+        let resolution: Resolution
+        if let ahead { resolution = ahead.resolution } else { resolution = try await resolve(target) }
+        if !(ahead?.isKept ?? false) { keepAttributes(resolution) }
         notePrefetched(resolution, for: target)
         return resolution
     }

@@ -11,6 +11,7 @@ public import SystemPackage
 extension BucketFileSystem {
     /// `OPENDIR` from memory: no request.
     public func openDirectoryNow(_ node: NodeID) -> Result<HandleID, Errno>? {
+        walkAhead(opening: node)
         let fresh = freshSince
         let opened: Result<DirectoryStream, Errno> = namespace.withLock { namespace in
             guard let node = namespace[node] else { return .failure(.staleNFSFileHandle) }

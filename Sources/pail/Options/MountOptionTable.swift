@@ -214,6 +214,10 @@ enum MountOptionTable {
             "read-ahead-files", \.readAheadFiles,
             "Fetch small files whole, before they are opened, for programs that read one after the other in listing order."
         ),
+        .choice(
+            "walk-ahead", \.walkAhead,
+            "List directories and fetch attributes before a program asks that walks through a tree in listing order, such as find, du or tar."
+        ),
         .integer(
             "list-streams", \.listStreams, in: 1...Int64(FileSystemOptions.mostListStreams),
             "Requests at once that list one large directory; 1 asks for one page behind the other."),

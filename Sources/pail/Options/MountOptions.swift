@@ -91,6 +91,7 @@ struct MountOptions: Sendable, Equatable {
     /// Bytes of attributes that stay on the disk; 0 for none.
     var attributeCache: Int64 = 128 << 20
     var readAheadFiles = Switch.on
+    var walkAhead = Switch.on
     var listStreams = Int64(FileSystemOptions.mostListStreams)
     var stateDirectory: String?
     var isReadOnly = false
