@@ -65,6 +65,8 @@ struct ListingPlan: Sendable {
         var isUnderWay = false
         var end = End.open
         var pages: [Page] = []
+        /// Directories that lie behind what the pages cover.
+        var rest: [KnownEntries.Entry] = []
         var scale: KeyInterpolation?
 
         enum End: Equatable {
@@ -74,6 +76,30 @@ struct ListingPlan: Sendable {
             case atEnd
             /// It has met the next stretch, which must begin with this key.
             case met(String)
+        }
+
+        /// Puts what pages before have left over into the span that covers it, and keeps what this one leaves over.
+        mutating func takeRest(into span: inout KnownEntries.Span, _ more: [KnownEntries.Entry]) {
+            if rest.isEmpty {
+                rest = more
+                return
+            }
+            var entries = Array(span.entries) + rest + more
+            entries.sort { less(KnownEntries.key(of: $0), KnownEntries.key(of: $1)) }
+            rest = []
+            if let upper = span.upper {
+                let covered = entries.partition { less(upper, KnownEntries.key(of: $0)) }
+                rest = entries[covered...].sorted { less(KnownEntries.key(of: $0), KnownEntries.key(of: $1)) }
+                entries = entries[..<covered].sorted { less(KnownEntries.key(of: $0), KnownEntries.key(of: $1)) }
+            }
+            span.entries = PackedEntries(entries)
+        }
+
+        /// Whether a directory's name lies before a bound, and its key behind it.
+        func hasRest(before bound: String, _ span: KnownEntries.Span) -> Bool {
+            let start = span.entries.position(of: bound, afterEqual: true)
+            let behind = (start..<span.entries.count).map { span.entries[$0] } + rest
+            return behind.contains { $0.isDirectory && less($0.name.string, bound) }
         }
 
         /// Behind what its next new page begins.
@@ -161,14 +187,14 @@ struct ListingPlan: Sendable {
         else { return nil }
         // A little less than whole pages: what is left over would cost one more.
         let entries = (width + (stretches[last].isUnderWay ? 0 : 1)) * pageSize * 31 / 32
-        guard let text = scale.text(entries: entries, behind: position), Self.less(position, text) else { return nil }
+        guard let text = scale.text(entries: entries, behind: position), less(position, text) else { return nil }
         return insert(text, behind: last)
     }
 
     private func middle(of index: Int) -> String? {
         guard let scale = stretches[index].scale, let position = stretches[index].position,
             let bound = stretches[index + 1].lower, let text = scale.text(between: position, and: bound),
-            Self.less(position, text), Self.less(text, bound)
+            less(position, text), less(text, bound)
         else { return nil }
         return text
     }
@@ -181,53 +207,48 @@ struct ListingPlan: Sendable {
 
     // MARK: Answers
 
-    /// A page has come.
-    /// - Parameters:
-    ///   - keys: all of its keys, those that are not shown too, in order, below the directory.
-    ///   - span: what is shown of them, from the request's `lower` on.
+    /// A page has come. Its span begins at the request's `lower`.
     /// - Returns: whether it is of use.
-    mutating func arrived(
-        _ id: Int, keys: [String], span: KnownEntries.Span, next: ListContinuation?, begun: UInt64
-    ) -> Bool {
+    mutating func arrived(_ id: Int, _ listed: ListedPage, next: ListContinuation?, begun: UInt64) -> Bool {
         guard let index = stretches.firstIndex(where: { $0.id == id && $0.isUnderWay }) else { return false }
         stretches[index].isUnderWay = false
+        let keys = listed.keys
         let isFirstPage = stretches[index].pagesListed == 0
-        if let position = stretches[index].position, let first = keys.first, !Self.less(position, first) {
-            if isFirstPage, index > 0 {
-                goBack(.ignoresStart)
-                return false
-            }
-            // The chain itself is in another order than keys are: no bound can be relied on.
-            if index > 0 {
-                goBack(.disagrees)
-                return false
-            }
-            goBack(.disagrees)
+        if let position = stretches[index].position, let first = keys.first, !less(position, first) {
+            // The chain itself may be in an order of its own: then no bound can be relied on.
+            goBack(isFirstPage && index > 0 ? .ignoresStart : .disagrees)
+            if index > 0 { return false }
         }
         if pagesListed == 0, next != nil { pageSize = max(1, keys.count) }
         pagesListed += 1
         stretches[index].pagesListed += 1
         if isFirstPage { stretches[index].first = keys.first }
         stretches[index].next = next
-        if let last = keys.last, stretches[index].reached.map({ Self.less($0, last) }) ?? true {
-            stretches[index].reached = last
+        if let scale = Self.scale(of: listed.span.entries) { stretches[index].scale = scale }
+        var page = Page(id: id, span: listed.span, begun: begun)
+        stretches[index].takeRest(into: &page.span, listed.rest)
+        if let upper = page.span.upper, stretches[index].reached.map({ less($0, upper) }) ?? true {
+            stretches[index].reached = upper
         }
-        if let scale = Self.scale(of: span.entries) { stretches[index].scale = scale }
-        var page = Page(id: id, span: span, begun: begun)
         if index + 1 < stretches.count, let bound = stretches[index + 1].lower,
             let behind = Self.first(of: keys, behind: bound)
         {
             page.cut = bound
             stretches[index].end = .met(behind)
-        } else if next == nil {
+            // A directory whose name lies before the bound and whose key behind it may be missing in the next stretch.
+            if stretches[index].hasRest(before: bound, page.span) { goBack(.disagrees) }
+        }
+        guard index < stretches.count else { return false }
+        if stretches[index].end == .open, next == nil {
             stretches[index].end = .atEnd
             // What another stream may have seen behind it came since.
             stretches.removeSubrange((index + 1)...)
-        } else if page.span.upper == nil {
+        } else if next != nil, page.span.upper == nil {
             // A page without any key.
             page.span.upper = stretches[index].position
             page.isBounded = page.span.upper != nil
         }
+        if stretches[index].end == .open || stretches[index].end == .atEnd { page.cut = nil }
         stretches[index].pages.append(page)
         compare(index)
         if index > 0, index < stretches.count { compare(index - 1) }
@@ -298,7 +319,6 @@ struct ListingPlan: Sendable {
 
     // MARK: Keys
 
-    private static func less(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
     private static func same(_ a: String, _ b: String) -> Bool { a.utf8.elementsEqual(b.utf8) }
 
     private static func first(of keys: [String], behind bound: String) -> String? {
@@ -329,3 +349,5 @@ struct ListingPlan: Sendable {
         return KeyInterpolation(names: names, count: entries.count)
     }
 }
+
+private func less(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }

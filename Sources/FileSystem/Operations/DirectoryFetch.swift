@@ -68,10 +68,9 @@ extension BucketFileSystem {
             guard fail(request, of: stream, generation) else { return }
             throw error
         }
-        let (span, keysBelow) = listed(page, below: prefix, after: request.lower, seen: seen)
+        let found = listed(page, below: prefix, after: request.lower, seen: seen)
         if stream.state.withLock({ $0.wantsAttributes }), options.attributeCache != nil {
-            let entries = (0..<span.entries.count).map { span.entries[$0] }
-            await recall(entries, below: prefix, in: directory, seen: seen, isStretch: true)
+            await recall(Array(found.span.entries), below: prefix, in: directory, seen: seen, isStretch: true)
         }
         let (oddity, isFirst): (ListingPlan.Oddity?, Bool) = namespace.withLock { namespace in
             stream.state.withLock { state in
@@ -81,7 +80,7 @@ extension BucketFileSystem {
                 }
                 state.requests[request.id] = nil
                 let before = state.plan.oddity
-                _ = state.plan.arrived(request.id, keys: keysBelow, span: span, next: page.next, begun: begun)
+                _ = state.plan.arrived(request.id, found, next: page.next, begun: begun)
                 take(state.plan.takePages(), of: request, begun: begun, stream, &state, namespace)
                 return (state.plan.oddity, before == nil)
             }

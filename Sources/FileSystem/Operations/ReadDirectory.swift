@@ -233,14 +233,16 @@ extension BucketFileSystem {
             let listed = try await store.list(
                 ListRequest(
                     prefix: prefix, delimiter: "/", startAfter: stretch.lower.map { prefix + $0 }, continuation: next))
-            for entry in span(of: listed, below: prefix, after: stretch.lower, seen: seen).entries {
-                let key = KnownEntries.key(of: entry)
-                isAtEnd = stretch.upper.map { $0.utf8.lexicographicallyPrecedes(key.utf8) } ?? false
-                if isAtEnd { break }
-                entries.append(entry)
+            let found = self.listed(listed, below: prefix, after: stretch.lower, seen: seen)
+            for entry in Array(found.span.entries) + found.rest {
+                let isBehind = stretch.upper.map { $0.utf8.lexicographicallyPrecedes(KnownEntries.key(of: entry).utf8) }
+                if !(isBehind ?? false) { entries.append(entry) }
             }
             next = listed.next
-            if next == nil { isAtEnd = true }
+            let isCovered = stretch.upper.map { upper in
+                found.span.upper.map { !$0.utf8.lexicographicallyPrecedes(upper.utf8) } ?? false
+            }
+            isAtEnd = next == nil || isCovered ?? false
         }
         stream.state.withLock { state in
             if !state.isReleased { state.pages.restore(page, with: entries) }

@@ -261,6 +261,17 @@ final class WalkAhead: Sendable {
         }
     }
 
+    /// Headers had grown old when they were asked for: the walker, or the store, is slower than thought.
+    func expired() {
+        let fresh = freshSince()
+        withState { state in
+            state.headLimit = max(Self.leastHeads, state.headLimit / 4)
+            state.heads = state.heads.filter {
+                if case .here(let head) = $0.value { head.seen >= fresh } else { true }
+            }
+        }
+    }
+
     // MARK: Changes
 
     /// This mount changes a key, or has changed it.

@@ -154,7 +154,11 @@ extension BucketFileSystem {
         if walk.isEmpty { return nil }
         guard let listed = listedKey(of: target), let head = await walk.takeHead(listed.key) else { return nil }
         let fresh = freshSince
-        guard head.seen >= fresh, listed.barrier.map({ head.seen >= $0 }) ?? true else { return nil }
+        guard head.seen >= fresh else {
+            walk.expired()
+            return nil
+        }
+        guard listed.barrier.map({ head.seen >= $0 }) ?? true else { return nil }
         if let info = head.info { return (.object(info, key: listed.key, seen: head.seen), head.isKept) }
         // No object stands for the directory, which a fresh listing shows.
         guard listed.isDirectory, listed.seen >= fresh else { return nil }

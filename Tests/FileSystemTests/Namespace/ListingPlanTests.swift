@@ -45,13 +45,13 @@ import Testing
         var oddity: ListingPlan.Oddity?
     }
 
-    private static func span(_ keys: [String], _ lower: String?, isLast: Bool) -> KnownEntries.Span {
-        let entries = keys.map { key -> KnownEntries.Entry in
-            if key.hasSuffix("/") { return .init(name: FileName(checked: String(key.dropLast())), object: nil) }
-            return .init(
-                name: FileName(checked: key), object: .init(size: 1, etag: nil, lastModified: Timestamp(seconds: 0)))
+    private static func page(_ keys: [String], _ lower: String?, isLast: Bool) -> ListedPage {
+        let rows = keys.map { key -> (String, KnownEntries.Entry?) in
+            if key.hasSuffix("/") { return (key, .init(name: FileName(checked: String(key.dropLast())), object: nil)) }
+            let object = KnownEntries.Version(size: 1, etag: nil, lastModified: Timestamp(seconds: 0))
+            return (key, .init(name: FileName(checked: key), object: object))
         }
-        return .init(lower: lower, upper: isLast ? nil : keys.last, seen: Moment(nanoseconds: 1), entries: entries)
+        return ListedPage(rows: rows, after: lower, seen: Moment(nanoseconds: 1), isLast: isLast)
     }
 
     /// Lists all: every round, some of the requests under way are answered, in any order.
@@ -82,8 +82,8 @@ import Testing
                     _ = plan.failed(answer.request.id)
                     continue
                 }
-                let span = Self.span(answer.keys, answer.request.lower, isLast: answer.next == nil)
-                _ = plan.arrived(answer.request.id, keys: answer.keys, span: span, next: answer.next, begun: 0)
+                let page = Self.page(answer.keys, answer.request.lower, isLast: answer.next == nil)
+                _ = plan.arrived(answer.request.id, page, next: answer.next, begun: 0)
                 for page in plan.takePages() {
                     #expect(page.span.lower == bound, "pages have a gap between them")
                     bound = page.span.upper
@@ -132,7 +132,8 @@ import Testing
             let outcome = run(
                 listing, streams: streams, window: [2, 8, 64].randomElement(using: &random)!, random: &random)
             #expect(outcome.names == listing.keys, "seed \(seed)")
-            #expect(outcome.oddity == nil, "seed \(seed)")
+            // Directories that other names begin like may hide at a cut: then one chain goes on.
+            #expect(outcome.oddity == nil || (kind == 3 && outcome.oddity == .disagrees), "seed \(seed)")
         }
     }
 

@@ -108,11 +108,11 @@ private struct StartBlindStore: ForwardingStore {
             bucket.store, plan: SeededFaults(seed: 7, probability: 0.2, faults: [.before(.serverError)]))
         let mount = bucket.mount(through: faulty) { $0.memoryLimit = 256 << 20 }
         var found: [String] = []
-        var handle: HandleID?
-        while handle == nil {
-            handle = try? await mount.at("d") { node throws(Errno) in try await mount.fileSystem.openDirectory(node) }
-        }
-        guard let handle else { return }
+        var looked: Entry?
+        while looked == nil { looked = try? await mount.lookup("d", in: .root) }
+        let entry = try #require(looked)
+        defer { mount.fileSystem.forget(entry.node, lookups: 1) }
+        let handle = try await mount.fileSystem.openDirectory(entry.node)
         defer { mount.fileSystem.releaseDirectory(handle) }
         var cookie: UInt64 = 0
         var failures = 0
