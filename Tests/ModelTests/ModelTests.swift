@@ -80,7 +80,9 @@ struct ModelRun {
         self.seed = seed
         self.mounts = mounts
         self.withHandles = withHandles
-        let options: InMemoryStore.Options = kind == "s3" ? .s3 : .seaweedFS
+        var options: InMemoryStore.Options = kind == "s3" ? .s3 : .seaweedFS
+        // Directories of a few names are listed by several requests.
+        options.pageLimit = [2, 3, 1000][Int(seed % 3)]
         // Parts of 64 bytes, so that files of a few hundred are multipart uploads with copied parts.
         store = InMemoryStore(options: options.with(minimumPartSize: 64))
     }

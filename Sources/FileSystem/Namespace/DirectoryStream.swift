@@ -8,21 +8,26 @@ import Synchronization
 ///
 /// **Design.** A cookie is the number of an entry among those that this opened directory was given (``DirectoryPages``), so it
 /// holds whatever happens to the directory. The next page is asked for while the reader is still in the one before, and pages
-/// behind him are let go; should he go back, their stretch is listed again.
-/// Concurrency: a value under a lock; the task that fetches is started by whoever first needs the page, and shared.
+/// behind him are let go; should he go back, their stretch is listed again. A reader who has to wait for a page again and again gets
+/// more of them at once, by several streams: ``ListingPlan``.
+/// Concurrency: a value under a lock; each request has its task, started by whoever first needs a page, and shared.
 final class DirectoryStream: Sendable {
     /// What has been fetched so far.
     struct State: Sendable {
         /// The entries so far.
         var pages = DirectoryPages()
-        /// Where the next page begins.
-        var next: ListContinuation?
-        /// The last key seen, relative to the directory: where the next page's span begins.
-        var lastKey: String?
+        /// Which pages to ask for, and their order.
+        var plan: ListingPlan
         /// No page is left.
         var isComplete = false
-        /// The fetch under way.
-        var fetch: Task<Void, any Error>?
+        /// The requests under way.
+        var requests: [Int: Task<Void, any Error>] = [:]
+        /// How often the reader has begun anew: what was asked for before is of no use.
+        var generation = 0
+        /// How many pages may be ahead of the reader.
+        var window = 1
+        /// The number of the entry that the reader was given last.
+        var reached = 0
         /// Some entry has been given to the reader.
         var hasEmitted = false
         /// The reader wants attributes with the entries (READDIRPLUS).
@@ -35,6 +40,30 @@ final class DirectoryStream: Sendable {
         var isReleased = false
         /// The bytes of its pages that are counted.
         var counted = 0
+
+        /// A directory at its beginning, to be listed by so many streams at most.
+        init(streams: Int) { plan = ListingPlan(streams: streams) }
+
+        /// The bytes of memory that its pages take, about.
+        var byteCount: Int { pages.byteCount + plan.byteCount }
+
+        /// Pages that the reader has not read.
+        var unread: Int { max(0, pages.count - reached) / plan.pageSize }
+
+        /// The reader has to wait: more at once from now on, up to so many pages.
+        mutating func noteWait(most: Int) {
+            if pages.count > 0 { window = min(2 * window, most) }
+        }
+
+        /// Drops what is under way and held: the directory begins anew.
+        mutating func drop() -> [Task<Void, any Error>] {
+            defer {
+                requests = [:]
+                pages = DirectoryPages()
+                plan = ListingPlan()
+            }
+            return Array(requests.values)
+        }
     }
 
     /// The directory.
@@ -43,7 +72,7 @@ final class DirectoryStream: Sendable {
     let state: Mutex<State>
 
     /// A stream at its beginning.
-    init(inode: Inode, state: State = State()) {
+    init(inode: Inode, state: State) {
         self.inode = inode
         self.state = Mutex(state)
     }
@@ -51,8 +80,9 @@ final class DirectoryStream: Sendable {
     /// By how many bytes its pages have grown since this was last asked.
     func takeGrowth() -> Int {
         state.withLock { state in
-            defer { state.counted = state.pages.byteCount }
-            return state.pages.byteCount - state.counted
+            let now = state.byteCount
+            defer { state.counted = now }
+            return now - state.counted
         }
     }
 }

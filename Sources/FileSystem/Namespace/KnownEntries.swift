@@ -170,6 +170,13 @@ struct KnownEntries: Sendable {
         if listingsInFlight == 0 { changedMeanwhile.removeAll() }
     }
 
+    /// Takes in a page of a listing that has ended since (``endListing()``): unless this mount has changed something here after it was
+    /// begun at `start`. What it told is then unknown, which is never wrong.
+    mutating func applyLate(_ page: Span, begun start: UInt64) {
+        guard sequence == start else { return }
+        apply(page, begun: beginListing())
+    }
+
     /// Takes in a page that was begun at `start` and asked for at `seen`.
     mutating func apply(_ page: Span, begun start: UInt64) {
         var page = page

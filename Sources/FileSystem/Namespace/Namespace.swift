@@ -39,6 +39,12 @@ struct Namespace: Sendable {
         var walk = AttributeWalk()
         /// Recognises a reader of one small file after the other.
         var files = FileWalk()
+        /// Recognises a walker through the directories here.
+        var tree = TreeWalk()
+        /// The directory here that was opened last.
+        var lastOpened: NodeID?
+        /// How many names were looked up here.
+        var looks = 0
         /// What the read-ahead of attributes found and nobody has asked for yet.
         var prefetched: [FileName: Resolution] = [:] { didSet { count() } }
         /// Takes an answer in for whoever asks next. Where more wait than a walker can ask for before they are too old, the old ones go,

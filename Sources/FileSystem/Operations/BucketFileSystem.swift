@@ -20,6 +20,8 @@ public final class BucketFileSystem: MountableFileSystem {
     let metadata: MetadataUse
     /// Small files fetched before they are opened.
     let fetched: FetchedFiles
+    /// What was asked for ahead of a walker.
+    let walk: WalkAhead
     /// What this mount has stored; nil where attributes do not come from listings.
     let storedKeys: StoredKeys?
     let disk: DiskBudget
@@ -39,6 +41,8 @@ public final class BucketFileSystem: MountableFileSystem {
         var notifier: (any KernelNotifier)?
         var isDraining = false
         var hiddenNamesReported: Set<String> = []
+        /// The store does not list from a key on.
+        var ignoresListStart = false
     }
 
     /// A file system over `store`.
@@ -55,8 +59,10 @@ public final class BucketFileSystem: MountableFileSystem {
         fetched = FetchedFiles(budget: budget, limit: budget.limit / 8, clock: options.clock, logger: logger)
         let storedKeys = options.attributes == .listing ? StoredKeys() : nil
         self.storedKeys = storedKeys
+        let (clock, timeout) = (options.clock, options.attributeTimeout)
+        walk = WalkAhead(use: metadata) { clock.monotonic().earlier(by: timeout) }
         self.store = ChangeNotingStore(
-            base: CheckThenActStore(base: store), fetched: fetched, stored: storedKeys,
+            base: CheckThenActStore(base: store), fetched: fetched, walk: walk, stored: storedKeys,
             attributes: options.attributeCache)
         disk = DiskBudget(limit: options.diskLimit ?? .max)
         contentTypes = options.contentTypesFile.map { ContentTypeTable(path: FilePath($0)) } ?? ContentTypeTable()

@@ -10,13 +10,20 @@ struct ChangeNotingStore: ForwardingStore {
     let base: any ObjectStore
     /// What was fetched ahead.
     let fetched: FetchedFiles
+    /// The same of names and attributes.
+    let walk: WalkAhead
     /// What this mount has stored, where somebody wants to know.
     let stored: StoredKeys?
     /// What is kept of attributes from mount to mount.
     let attributes: (any AttributeCache)?
 
-    private func noteStored(_ key: ObjectKey) {
+    private func drop(_ key: ObjectKey) {
         fetched.drop(key)
+        walk.drop(key)
+    }
+
+    private func noteStored(_ key: ObjectKey) {
+        drop(key)
         stored?.insert(key)
     }
 
@@ -24,19 +31,19 @@ struct ChangeNotingStore: ForwardingStore {
         async throws(StoreError) -> StoredObject
     {
         noteStored(key)
-        defer { fetched.drop(key) }
+        defer { drop(key) }
         return try await base.put(key, body: body, metadata: metadata, if: precondition)
     }
 
     func delete(_ key: ObjectKey, if precondition: Precondition) async throws(StoreError) {
-        fetched.drop(key)
-        defer { fetched.drop(key) }
+        drop(key)
+        defer { drop(key) }
         try await base.delete(key, if: precondition)
     }
 
     func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [StoreError] {
-        for key in keys { fetched.drop(key) }
-        defer { for key in keys { fetched.drop(key) } }
+        for key in keys { drop(key) }
+        defer { for key in keys { drop(key) } }
         return try await base.delete(keys)
     }
 
@@ -44,7 +51,7 @@ struct ChangeNotingStore: ForwardingStore {
         noteStored(request.destination)
         // Other headers for the same content: its ETag stays, and on a store that keeps its time as well nothing else tells.
         if request.source == request.destination { attributes?.forget(request.destination) }
-        defer { fetched.drop(request.destination) }
+        defer { drop(request.destination) }
         return try await base.copy(request)
     }
 
@@ -52,7 +59,7 @@ struct ChangeNotingStore: ForwardingStore {
         async throws(StoreError) -> StoredObject
     {
         noteStored(upload.key)
-        defer { fetched.drop(upload.key) }
+        defer { drop(upload.key) }
         return try await base.completeUpload(upload, parts: parts, if: precondition)
     }
 }

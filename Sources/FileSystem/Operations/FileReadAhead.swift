@@ -9,6 +9,7 @@ import Synchronization
 extension BucketFileSystem {
     /// A name is looked up: fetches ahead what somebody who reads or stats one entry after the other asks for next.
     func readAhead(of name: FileName, in parent: NodeID) {
+        _ = namespace.withLock { $0.updateDirectory(parent) { $0.looks += 1 } }
         guard options.readsFilesAhead else { return readAttributesAhead(of: name, in: parent) }
         let room = fetched.room
         let plan: FileWalk.Plan? = namespace.withLock { namespace in

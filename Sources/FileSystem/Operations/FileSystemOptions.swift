@@ -48,6 +48,10 @@ public struct FileSystemOptions: Sendable {
     public var accessTimes = AccessTimePolicy.relative
     /// Whether small files are fetched whole, ahead of a reader of one after the other.
     public var readsFilesAhead = true
+    /// Whether what a walker through a tree sees next is asked for before he does.
+    public var walksAhead = true
+    /// The most LIST requests at once for one directory: 1 to ``mostListStreams``; 1 asks for one page behind the other.
+    public var listStreams = mostListStreams
     /// Refuses all that would change the bucket.
     public var isReadOnly = false
     /// Where staged content goes that finds no room in memory.
@@ -86,6 +90,9 @@ public struct FileSystemOptions: Sendable {
     public var settle: (@Sendable () async -> Int)?
     /// Waits until what the store has taken of a key is in the bucket: `fsync` with `--fsync=store`. Nil as above.
     public var settleKey: (@Sendable (_ key: String) async throws(StoreError) -> Void)?
+
+    /// The most streams that list one directory.
+    public static let mostListStreams = ListingPlan.mostStreams
 
     /// The defaults.
     public init() {}

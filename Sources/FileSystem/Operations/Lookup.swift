@@ -61,7 +61,8 @@ extension BucketFileSystem {
         // The read-ahead may have brought the answer since.
         if let known = lookupNow(name, in: parent, by: caller) { return try known.get() }
         readAhead(of: name, in: parent)
-        if await recall([LookupTarget(parent: parent, name: name)], in: parent).isEmpty,
+        let target = LookupTarget(parent: parent, name: name)
+        if !isExpected(target), await recall([target], in: parent).isEmpty,
             let known = lookupNow(name, in: parent, by: caller)
         {
             return try known.get()
@@ -118,8 +119,10 @@ extension BucketFileSystem {
     func resolveNoting(_ target: LookupTarget) async throws -> Resolution {
         let directory = beginLookup(in: target.parent)
         defer { endLookup(in: directory) }
-        let resolution = try await resolve(target)
-        keepAttributes(resolution)
+        let ahead = await resolveAhead(target)
+        let resolution: Resolution
+        if let ahead { resolution = ahead.resolution } else { resolution = try await resolve(target) }
+        if !(ahead?.isKept ?? false) { keepAttributes(resolution) }
         notePrefetched(resolution, for: target)
         return resolution
     }
@@ -234,7 +237,7 @@ extension BucketFileSystem {
             namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.endListing() } }
             throw error
         }
-        let span = span(of: page, below: parentPrefix, after: before, seen: seen)
+        let span = listed(page, below: parentPrefix, after: before, seen: seen).span
         namespace.withLock { _ = $0.updateDirectory(target.parent) { $0.known.apply(span, begun: begun) } }
         let directoryKey = parentPrefix + target.name.string + "/"
         let place = span.entries.position(of: target.name.string, afterEqual: false)
@@ -251,43 +254,36 @@ extension BucketFileSystem {
         return (object, !own.objects.isEmpty || !own.commonPrefixes.isEmpty)
     }
 
-    /// A page of a listing as a span of what is known of the directory. Entries that the kernel cannot show are left out.
-    func span(of page: ListPage, below listingPrefix: String, after lower: String?, seen: Moment) -> KnownEntries.Span {
-        var entries: [KnownEntries.Entry] = []
-        entries.reserveCapacity(page.objects.count + page.commonPrefixes.count)
+    /// A page of a listing as what it tells of the directory. Entries that the kernel cannot show are left out.
+    func listed(_ page: ListPage, below listingPrefix: String, after lower: String?, seen: Moment) -> ListedPage {
+        var rows: [(key: String, entry: KnownEntries.Entry?)] = []
+        rows.reserveCapacity(page.objects.count + page.commonPrefixes.count)
         var hidden = 0
-        var objects = page.objects[...]
-        var prefixes = page.commonPrefixes[...]
-        var last: String?
-        // Objects and prefixes come apart, each in order: merge them as the keys go.
-        while objects.first != nil || prefixes.first != nil {
-            let key: String
-            let object: ListedObject?
-            if let first = objects.first,
-                prefixes.first.map({ first.key.string.utf8.lexicographicallyPrecedes($0.utf8) }) ?? true
-            {
-                key = first.key.string
-                object = first
-                objects.removeFirst()
-            } else {
-                key = prefixes.removeFirst()
-                object = nil
-            }
-            last = key
-            if key.utf8.count <= listingPrefix.utf8.count { continue }  // The directory's own marker.
-            guard let name = KeySpace.name(of: key, below: listingPrefix) else {
-                hidden += 1
-                continue
-            }
-            if listingPrefix.utf8.count == keys.prefix.utf8.count, keys.isReserved(name.string) { continue }
-            entries.append(
-                .init(
+        func add(_ key: String, _ object: ListedObject?) {
+            let below = String(key.utf8.dropFirst(listingPrefix.utf8.count)) ?? ""
+            // The directory's own marker, and what is Pail's own, are not shown.
+            let isOwn = listingPrefix.utf8.count == keys.prefix.utf8.count && keys.isReserved(below)
+            let name = below.isEmpty || isOwn ? nil : KeySpace.name(of: key, below: listingPrefix)
+            if name == nil, !below.isEmpty, !isOwn { hidden += 1 }
+            let entry = name.map { name in
+                KnownEntries.Entry(
                     name: name,
-                    object: object.map { .init(size: $0.size, etag: $0.etag, lastModified: $0.lastModified) }))
+                    object: object.map { .init(size: $0.size, etag: $0.etag, lastModified: $0.lastModified) })
+            }
+            rows.append((below, entry))
         }
+        var objects = page.objects[...]
+        // Objects and prefixes come apart, each in order: merge them as the keys go.
+        for prefix in page.commonPrefixes {
+            while let first = objects.first, first.key.string.utf8.lexicographicallyPrecedes(prefix.utf8) {
+                add(first.key.string, first)
+                objects.removeFirst()
+            }
+            add(prefix, nil)
+        }
+        for object in objects { add(object.key.string, object) }
         if hidden > 0 { reportHidden(hidden, below: listingPrefix) }
-        let upper = page.next == nil ? nil : last.flatMap { String($0.utf8.dropFirst(listingPrefix.utf8.count)) }
-        return .init(lower: lower, upper: upper, seen: seen, entries: entries)
+        return ListedPage(rows: rows, after: lower, seen: seen, isLast: page.next == nil)
     }
 
     /// Says once a directory that it holds keys which the kernel cannot show.

@@ -19,6 +19,7 @@ extension BucketFileSystem {
             if excess.names > 0 { namespace.dropNames(bytes: excess.names) }
             return namespace.inodesToGiveBack(bytes: excess.inodes, count: excess.inodeCount)
         }
+        if excess.ahead { walk.dropAll() }
         if !names.isEmpty, let notifier = lifecycle.withLock({ $0.notifier }) {
             for place in names { notifier.invalidateEntry(parent: place.parent, name: place.name) }
         }

@@ -4,17 +4,19 @@ public import SystemPackage
 
 /// `OPENDIR`, `READDIR`, `READDIRPLUS`.
 ///
-/// Requests: one LIST a thousand entries, the next one sent while the reader is in the one before; none for a directory whose
+/// Requests: one LIST a thousand entries, the next one sent while the reader is in the one before, and several at once where he goes on
+/// faster than they come (DirectoryFetch.swift); none for a directory whose
 /// entries are all freshly known, such as one just made. Attributes come with an entry only where they are known: the kernel
 /// asks for the others when somebody wants them, and a walker's are then fetched ahead (see ``AttributeWalk``).
 extension BucketFileSystem {
     /// `OPENDIR` from memory: no request.
     public func openDirectoryNow(_ node: NodeID) -> Result<HandleID, Errno>? {
+        walkAhead(opening: node)
         let fresh = freshSince
         let opened: Result<DirectoryStream, Errno> = namespace.withLock { namespace in
             guard let node = namespace[node] else { return .failure(.staleNFSFileHandle) }
             guard let directory = node.directory else { return .failure(.notDirectory) }
-            var state = DirectoryStream.State()
+            var state = DirectoryStream.State(streams: listStreams)
             if let spans = directory.known.whole(since: fresh) {
                 for span in spans { state.pages.append(span.entries, after: span.lower, to: span.upper) }
                 state.isComplete = true
@@ -37,11 +39,11 @@ extension BucketFileSystem {
     public func releaseDirectory(_ handle: HandleID) {
         let stream = handles.withLock { $0.removeDirectory(handle) }
         guard let stream else { return }
-        stream.state.withLock { $0.fetch }?.cancel()
-        stream.state.withLock { state in
+        let requests = stream.state.withLock { state in
             state.isReleased = true
-            state.pages = DirectoryPages()
+            return state.drop()
         }
+        for request in requests { request.cancel() }
         account(for: stream)
         metadata.settle()
     }
@@ -90,9 +92,12 @@ extension BucketFileSystem {
             }
             isAtEnd = isComplete && pages.next(from: number) == .end
         }
-        stream.state.withLock { $0.pages.release(before: start, keeping: Self.pagesKept) }
+        stream.state.withLock { state in
+            state.pages.release(before: start, keeping: Self.pagesKept)
+            state.reached = number
+        }
         account(for: stream)
-        if !isComplete, number + 1000 > pages.count { startFetch(stream) }
+        if !isComplete { fetchMore(of: stream, isAwaited: false) }
         if hasEmitted || isAtEnd || isFull { return .success(()) }
         // All that was there is gone since. No entry at all would tell the reader that the directory ends here.
         stream.state.withLock { $0.passed = (start, number) }
@@ -116,7 +121,7 @@ extension BucketFileSystem {
                 case .entry: return
                 case .released(let page): try await self.fetchAgain(page, of: stream, pages.pages[page])
                 case .end:
-                    guard let fetch = self.startFetch(stream) else { return }
+                    guard let fetch = self.fetchMore(of: stream, isAwaited: true) else { return }
                     try await fetch.value
                 }
             }
@@ -201,71 +206,17 @@ extension BucketFileSystem {
 
     /// A reader that begins anew sees the directory anew.
     private func rewind(_ stream: DirectoryStream, fresh: Moment) {
-        stream.state.withLock { state in
-            guard state.hasEmitted, let began = state.began, state.fetch == nil,
-                began < fresh || state.pages.hasReleasedBeginning
-            else { return }
-            let counted = state.counted
-            state = DirectoryStream.State()
-            state.counted = counted
+        let requests: [Task<Void, any Error>] = stream.state.withLock { state in
+            guard state.hasEmitted, let began = state.began, began < fresh || state.pages.hasReleasedBeginning
+            else { return [] }
+            let requests = state.drop()
+            var anew = DirectoryStream.State(streams: listStreams)
+            anew.counted = state.counted
+            anew.generation = state.generation + 1
+            state = anew
+            return requests
         }
-    }
-
-    /// The fetch of the next page: the one under way, or a new one; nil where no page is left.
-    @discardableResult
-    private func startFetch(_ stream: DirectoryStream) -> Task<Void, any Error>? {
-        stream.state.withLock { state in
-            if state.isComplete { return nil }
-            if let fetch = state.fetch { return fetch }
-            let fetch = Task { [self] in
-                defer { stream.state.withLock { $0.fetch = nil } }
-                try await fetchPage(stream)
-            }
-            state.fetch = fetch
-            return fetch
-        }
-    }
-
-    private func fetchPage(_ stream: DirectoryStream) async throws {
-        let directory = stream.inode.node
-        guard let path = namespace.withLock({ $0.path(of: directory) }) else { throw Errno.noSuchFileOrDirectory }
-        let prefix = keys.listingPrefix(path)
-        let (next, lastKey) = stream.state.withLock { ($0.next, $0.lastKey) }
-        // Before the request: what this mount stores from now on counts more than attributes of what the listing shows.
-        let looked = beginLookup(in: directory)
-        defer { endLookup(in: looked) }
-        let seen = options.clock.monotonic()
-        let begun = namespace.withLock { $0.updateDirectory(directory) { $0.known.beginListing() } } ?? 0
-        let page: ListPage
-        do {
-            page = try await store.list(ListRequest(prefix: prefix, delimiter: "/", continuation: next))
-        } catch {
-            namespace.withLock { _ = $0.updateDirectory(directory) { $0.known.endListing() } }
-            throw error
-        }
-        var span = span(of: page, below: prefix, after: lastKey, seen: seen)
-        if page.next != nil, span.upper == nil { span.upper = lastKey }
-        if stream.state.withLock({ $0.wantsAttributes }), options.attributeCache != nil {
-            let entries = (0..<span.entries.count).map { span.entries[$0] }
-            await recall(entries, below: prefix, in: directory, seen: seen, isStretch: true)
-        }
-        namespace.withLock { namespace in
-            if span.upper != nil || page.next == nil {
-                _ = namespace.updateDirectory(directory) { $0.known.apply(span, begun: begun) }
-            } else {
-                _ = namespace.updateDirectory(directory) { $0.known.endListing() }
-            }
-            stream.state.withLock { state in
-                if state.isReleased { return }
-                if state.began == nil { state.began = seen }
-                state.pages.append(span.entries, after: lastKey, to: span.upper)
-                state.next = page.next
-                state.lastKey = span.upper
-                state.isComplete = page.next == nil
-                if state.isComplete { appendUnstored(to: &state, stream.inode, namespace) }
-            }
-        }
-        account(for: stream)
+        for request in requests { request.cancel() }
     }
 
     /// Lists a page's stretch again: one LIST a thousand entries that are there now.
@@ -282,14 +233,16 @@ extension BucketFileSystem {
             let listed = try await store.list(
                 ListRequest(
                     prefix: prefix, delimiter: "/", startAfter: stretch.lower.map { prefix + $0 }, continuation: next))
-            for entry in span(of: listed, below: prefix, after: stretch.lower, seen: seen).entries {
-                let key = KnownEntries.key(of: entry)
-                isAtEnd = stretch.upper.map { $0.utf8.lexicographicallyPrecedes(key.utf8) } ?? false
-                if isAtEnd { break }
-                entries.append(entry)
+            let found = self.listed(listed, below: prefix, after: stretch.lower, seen: seen)
+            for entry in Array(found.span.entries) + found.rest {
+                let isBehind = stretch.upper.map { $0.utf8.lexicographicallyPrecedes(KnownEntries.key(of: entry).utf8) }
+                if !(isBehind ?? false) { entries.append(entry) }
             }
             next = listed.next
-            if next == nil { isAtEnd = true }
+            let isCovered = stretch.upper.map { upper in
+                found.span.upper.map { !$0.utf8.lexicographicallyPrecedes(upper.utf8) } ?? false
+            }
+            isAtEnd = next == nil || isCovered ?? false
         }
         stream.state.withLock { state in
             if !state.isReleased { state.pages.restore(page, with: entries) }
@@ -299,7 +252,7 @@ extension BucketFileSystem {
 
     /// Adds what exists only here so far, behind the listing. A name may be in both: an unstored file was renamed over a stored
     /// one, which stays on the bucket until the first commit.
-    private func appendUnstored(
+    func appendUnstored(
         to state: inout DirectoryStream.State, _ directory: Inode, _ namespace: borrowing Namespace
     ) {
         guard let children = namespace[directory.node]?.directory?.children else { return }

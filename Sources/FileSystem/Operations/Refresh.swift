@@ -12,6 +12,7 @@ extension BucketFileSystem {
     /// - Returns: the number of files and directories that were known.
     public func forgetCached(below path: String) -> Int {
         let longAgo = options.clock.monotonic().earlier(by: 1e6)
+        walk.dropAll()
         let (forgotten, entries) = namespace.withLock { namespace in
             var start = NodeID.root
             var entries: [(parent: NodeID, name: FileName)] = []

@@ -236,6 +236,8 @@ extension MountPlan {
         result.maximumInodes = Int(options.maximumInodes)
         result.overwritesConflicts = options.onConflict == .overwrite
         result.readsFilesAhead = options.readAheadFiles == .on
+        result.walksAhead = options.walkAhead == .on
+        result.listStreams = Int(options.listStreams)
         result.attributes = options.attributes == .listing ? .listing : .stored
         result.minimumFreeDisk = options.minimumFreeDisk
         result.diskLimit = options.spillLimit

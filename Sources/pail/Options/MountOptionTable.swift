@@ -1,3 +1,4 @@
+import FileSystem
 import Logging
 import S3
 
@@ -222,6 +223,13 @@ enum MountOptionTable {
             "Let cp, mv, install, tar, cpio, rsync and unzip make a new file by one request: their O_EXCL is kept by the upload, at close. "
                 + "Other programs' O_EXCL, such as lock files, always holds from open on."
         ),
+        .choice(
+            "walk-ahead", \.walkAhead,
+            "List directories and fetch attributes before a program asks that walks through a tree in listing order, such as find, du or tar."
+        ),
+        .integer(
+            "list-streams", \.listStreams, in: 1...Int64(FileSystemOptions.mostListStreams),
+            "Requests at once that list one large directory; 1 asks for one page behind the other."),
         .text(
             "state-dir", "DIR", \.stateDirectory,
             standard: "/var/lib/pail, for a user $XDG_STATE_HOME/pail or ~/.local/state/pail",

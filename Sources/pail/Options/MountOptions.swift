@@ -1,3 +1,4 @@
+import FileSystem
 import Logging
 import S3
 
@@ -92,6 +93,8 @@ struct MountOptions: Sendable, Equatable {
     var readAheadFiles = Switch.on
     var hedgedReads = Switch.on
     var lateClaims = Switch.on
+    var walkAhead = Switch.on
+    var listStreams = Int64(FileSystemOptions.mostListStreams)
     var stateDirectory: String?
     var isReadOnly = false
     var isWriteBack = false
