@@ -12,15 +12,24 @@ import Testing
     @Test func aThreadOfThatName() async throws {
         #expect(!CopyingProgram.isOne(pid: 0))
         #expect(!CopyingProgram.isOne(pid: getpid()))
-        let isOne = try await onThread { () -> Bool in
-            pthread_setname_np(pthread_self(), "rsync")
-            return CopyingProgram.isOne(pid: gettid())
+        #expect(try await onThread { try Self.isOne(named: "rsync") })
+        #expect(try await !onThread { try Self.isOne(named: "rsyncd") })
+    }
+
+    /// Gives this thread a name, and asks about it.
+    private static func isOne(named name: String) throws -> Bool {
+        let comm = open("/proc/thread-self/comm", O_WRONLY)
+        try #require(comm >= 0)
+        defer { close(comm) }
+        try #require(write(comm, name, name.utf8.count) == name.utf8.count)
+        // A link to PID/task/TID.
+        var target = [UInt8](repeating: 0, count: 100)
+        let count = try target.withUnsafeMutableBytes {
+            try check(
+                "readlink", readlink("/proc/thread-self", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+            )
         }
-        #expect(isOne)
-        let isLonger = try await onThread { () -> Bool in
-            pthread_setname_np(pthread_self(), "rsyncd")
-            return CopyingProgram.isOne(pid: gettid())
-        }
-        #expect(!isLonger)
+        let thread = String(decoding: target[..<count], as: UTF8.self).split(separator: "/").last
+        return CopyingProgram.isOne(pid: try #require(thread.flatMap { Int32($0) }))
     }
 }

@@ -173,6 +173,8 @@ extension BucketFileSystem {
             state.seen = now
             state.attributes.changeTime = time
             state.covered = state.version == nil ? covered : nil
+            // What was claimed, and is not stored yet, was the old name.
+            if mayReplace { state.isExclusive = false }
         }
         let leftOver: StagedFile? =
             replaced?.state.withLock { state in
