@@ -54,7 +54,11 @@ extension Journal.Options {
         for descriptor in 0..<Int32(4096) {
             var target = [CChar](repeating: 0, count: 4096)
             guard readlink("/proc/self/fd/\(descriptor)", &target, target.count - 1) > 0 else { continue }
-            if String(decoding: target.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).hasSuffix("\(scratch.state)/lock") { inherited = dup(descriptor) }
+            if String(decoding: target.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).hasSuffix(
+                "\(scratch.state)/lock")
+            {
+                inherited = dup(descriptor)
+            }
         }
         try #require(inherited >= 0)
         defer { Glibc.close(inherited) }
