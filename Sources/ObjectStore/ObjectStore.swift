@@ -103,13 +103,16 @@ public struct CopyRequest: Sendable, Equatable {
     public var metadata: Metadata
     /// The storage class of the copy where the metadata are kept: stores do not take over the source's. Nil for the default.
     public var storageClass: String?
+    /// The source's size in bytes, by which the store's answer is waited for; nil where it is not known.
+    public var length: Int64?
 
     /// A copy to be made.
     public init(
         source: ObjectKey, sourceMatches: ETag? = nil, destination: ObjectKey, precondition: Precondition = .none,
-        metadata: Metadata = .keep, storageClass: String? = nil
+        metadata: Metadata = .keep, storageClass: String? = nil, length: Int64? = nil
     ) {
         self.storageClass = storageClass
+        self.length = length
         self.source = source
         self.sourceMatches = sourceMatches
         self.destination = destination

@@ -72,6 +72,8 @@ public struct S3Configuration: Sendable {
     public var copyDeadline: Duration = .seconds(600)
     /// Bytes a second (at least 1): a body adds its length divided by this to the deadline.
     public var minimumThroughput: Int64 = 64 << 10
+    /// Bytes a second (at least 1) that a store copies at least: an attempt at a copy may take `attemptTimeout` and its length divided by this.
+    public var minimumCopyThroughput: Int64 = 1 << 20
     /// The most attempts for one request, the first included.
     public var maxAttempts = 20
     /// The first wait before a retry; it doubles each time, and a random part of it is waited.

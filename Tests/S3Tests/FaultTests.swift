@@ -434,6 +434,20 @@ import Testing
         #expect(store.statistics.retries < 3000)
     }
 
+    @Test("the copy of a small file is asked for again where nothing is answered") func swallowedCopy() async throws {
+        let server = ScriptedServer { number, _ in
+            number == 0
+                ? [.pause(milliseconds: 5000), .close]
+                : [.send(answer("200 OK", [], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>"))]
+        }
+        defer { server.stop() }
+        let store = store(server) { $0.attemptTimeout = .milliseconds(300) }
+        defer { store.shutdown() }
+        let copy = CopyRequest(source: "a", destination: "b", length: 4096)
+        #expect(try await store.copy(copy).etag == ETag("e"))
+        #expect(store.statistics.retries == 1)
+    }
+
     @Test("a store that works on a copy for longer than the deadline is waited for") func longWork() async throws {
         let server = ScriptedServer { _, _ in
             [

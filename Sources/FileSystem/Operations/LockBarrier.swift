@@ -35,11 +35,13 @@ extension BucketFileSystem {
 
     /// Asks the store about an inode that is to be opened, where what is known of it is not fresh or from before a barrier.
     /// - Throws: `ESTALE` where it then has another version than the kernel was told of, whose size the kernel would read by: it looks
-    ///   the name up again, and opens that.
-    func refreshToOpen(_ inode: Inode) async throws(Errno) {
+    ///   the name up again, once, and opens that. Who only appends reads nothing, and would meet that again and again where many
+    ///   append to one file.
+    func refreshToOpen(_ inode: Inode, _ flags: OpenFlags) async throws(Errno) {
         let before = inode.state.withLock { $0.version?.etag }
         let isBarred = applyBarrier(to: inode)
         try await refresh(inode)
-        if isBarred, inode.state.withLock({ $0.version?.etag }) != before { throw .staleNFSFileHandle }
+        let onlyAppends = flags.contains([.writeOnly, .append])
+        if isBarred, !onlyAppends, inode.state.withLock({ $0.version?.etag }) != before { throw .staleNFSFileHandle }
     }
 }

@@ -29,7 +29,7 @@ extension BucketFileSystem {
     public func open(_ node: NodeID, flags: OpenFlags, by caller: Caller) async throws(Errno) -> OpenReply {
         if flags.isWritable || flags.contains(.truncate) { try checkWritable() }
         let inode = try inode(node)
-        try await refreshToOpen(inode)
+        try await refreshToOpen(inode, flags)
         while true {
             if inode.state.withLock({ $0.isSuperseded }) { throw .staleNFSFileHandle }
             guard inode.type == .regular else {

@@ -82,7 +82,7 @@ package struct ServerCopy: Sendable {
                 CopyRequest(
                     source: source.key, sourceMatches: source.etag, destination: destination,
                     precondition: precondition,
-                    metadata: metadata, storageClass: storageClass))
+                    metadata: metadata, storageClass: storageClass, length: source.size))
         }
         let headers: ObjectMetadata
         switch metadata {

@@ -156,7 +156,7 @@ extension StagedFile {
             return CommitResult(object: object, version: version, metadata: target.metadata)
         } catch {
             state.withLock { state in
-                if error.leavesOutcomeOpen {
+                if error.leavesOutcomeOpen, !Self.leavesObjectAlone.contains(error.operation) {
                     state.note(StagedContent.Unsettled(map: map, pinned: pinned, target: target))
                 }
             }
@@ -175,6 +175,9 @@ extension StagedFile {
             throw error
         }
     }
+
+    /// Requests of an upload that change nothing of the object, whatever became of them: only a PUT, a copy or the completion does.
+    private static let leavesObjectAlone: Set<String> = ["CreateMultipartUpload", "UploadPart", "UploadPartCopy"]
 
     /// Whether there are commits of which nobody knows whether they took effect.
     var hasUnsettledCommits: Bool { state.withLock { !$0.unsettled.isEmpty } }

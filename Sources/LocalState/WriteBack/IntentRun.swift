@@ -111,7 +111,7 @@ struct IntentRun {
         guard intent.size <= base.features.maximumPartSize else { return try await sendParts() }
         var request = CopyRequest(
             source: source.key, sourceMatches: source.etag, destination: intent.key, precondition: precondition,
-            metadata: .replace(intent.metadata))
+            metadata: .replace(intent.metadata), length: intent.size)
         if intent.keepsMetadata {
             request.metadata = .keep
             request.storageClass = intent.metadata.storageClass

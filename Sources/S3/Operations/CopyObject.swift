@@ -24,7 +24,7 @@ extension S3Store {
                 request.setHeader("x-amz-metadata-directive", "REPLACE")
                 ObjectHeaders.append(metadata, configuration, to: &request)
             }
-            request.pace = .serverSide
+            request.pace = .serverSide(copy.length)
             return request
         } read: { response throws(XMLReader.Failure) in
             let fields = try FlatDocument.read(response.body, root: "CopyObjectResult")

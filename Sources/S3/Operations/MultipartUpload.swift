@@ -57,7 +57,7 @@ extension S3Store {
             request.setHeader("x-amz-copy-source", copySource(source))
             request.setHeader("x-amz-copy-source-range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
             request.setHeader("x-amz-copy-source-if-match", ifMatch?.quoted)
-            request.pace = .serverSide
+            request.pace = .serverSide(Int64(range.count))
             return request
         } read: { response throws(XMLReader.Failure) in
             let fields = try FlatDocument.read(response.body, root: "CopyPartResult")
@@ -83,7 +83,7 @@ extension S3Store {
             request.setPrecondition(precondition)
             request.body = ArrayBody(document)
             request.payloadHash = hash
-            request.pace = .serverSide
+            request.pace = .serverSide(nil)
             return request
         } read: { response throws(XMLReader.Failure) in
             let fields = try FlatDocument.read(response.body, root: "CompleteMultipartUploadResult")

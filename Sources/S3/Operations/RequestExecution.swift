@@ -220,7 +220,12 @@ extension S3Store {
     private func attemptTime(_ pace: S3Request.Pace, left: Duration) -> Duration {
         switch pace {
         case .metadata: max(.milliseconds(1), min(configuration.attemptTimeout, left))
-        case .transfer, .serverSide: max(.milliseconds(1), left)
+        case .transfer, .serverSide(nil): max(.milliseconds(1), left)
+        // Whoever swallows a request and says nothing is not given ten minutes for the copy of a small file.
+        case .serverSide(let length?):
+            max(
+                .milliseconds(1),
+                min(left, configuration.attemptTimeout + .seconds(length / max(1, configuration.minimumCopyThroughput))))
         }
     }
 

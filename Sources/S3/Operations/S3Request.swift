@@ -71,8 +71,8 @@ struct S3Request: Sendable {
         case metadata
         /// So many bytes of body.
         case transfer(Int64)
-        /// The server works without a word.
-        case serverSide
+        /// The server works without a word, on so many bytes where that is known.
+        case serverSide(Int64?)
     }
 
     init(_ operation: S3Operation, _ method: HTTPMethod, key: ObjectKey? = nil) {

@@ -6,7 +6,7 @@ import Testing
 @testable import FileSystem
 
 /// Files fetched ahead of their reader: never stale, never mixed, and worth their requests.
-@Suite(.timeLimit(.minutes(2))) struct FileReadAheadTests {
+@Suite(.timeLimit(.minutes(15))) struct FileReadAheadTests {
     private static func name(_ index: Int) -> String { "f\(1000 + index)" }
     private static func content(_ index: Int) -> String { "content of \(1000 + index)" }
 
