@@ -225,7 +225,8 @@ extension S3Store {
         case .serverSide(let length?):
             max(
                 .milliseconds(1),
-                min(left, configuration.attemptTimeout + .seconds(length / max(1, configuration.minimumCopyThroughput))))
+                min(left, configuration.attemptTimeout + .seconds(length / max(1, configuration.minimumCopyThroughput)))
+            )
         }
     }
 
