@@ -19,7 +19,7 @@ def test_bad_connections(run):
     server = run.server()
     bucket = server.make_bucket("faults")
     relay = FaultyRelay(run, server, run.seed)
-    mount = run.mount(bucket, "--request-deadline", "12s", url=relay.url)
+    mount = run.mount(bucket, "--hedged-reads", "on", "--request-deadline", "12s", url=relay.url)
     seconds = 300 if run.full else 25
     loads = Loads(run, mount, seconds, run.seed)
     relay.mean = 200_000

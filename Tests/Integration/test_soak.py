@@ -88,7 +88,7 @@ def test_soak(run):
     server = run.server()
     bucket = server.make_bucket("soak")
     relay = FaultyRelay(run, server, run.seed)
-    mount = run.mount(bucket, url=relay.url)
+    mount = run.mount(bucket, "--hedged-reads", "on", url=relay.url)
     source, back = run.path("source"), run.path("back")
     for index in range(6):
         os.makedirs(os.path.join(source, str(index)))

@@ -9,8 +9,9 @@
 ///
 /// **Limits.** Nothing is hedged before 64 GETs were seen. A value type without I/O; `HedgingStore` keeps it under a lock.
 struct HedgePolicy: Sendable {
-    /// In nanoseconds: what a wait for the first byte must exceed whatever the store's usual time, for a hedge costs a connection.
-    var leastWait: Int64 = 20_000_000
+    /// In nanoseconds: what a wait for the first byte must exceed whatever the store's usual time. A hedge costs a connection, and a busy
+    /// machine is late by some tens of milliseconds itself.
+    var leastWait: Int64 = 100_000_000
     /// In nanoseconds: how long a GET whose bytes have begun may stand still.
     var stall: Int64 = 1_000_000_000
     /// How many GETs earn one hedge.

@@ -7,6 +7,7 @@ import Testing
 
     @Test func nothingIsHedgedBeforeTheUsualTimeIsKnown() {
         var policy = HedgePolicy()
+        policy.leastWait = 20 * millisecond
         for _ in 0..<63 { policy.noteFirstByte(after: 30 * millisecond) }
         #expect(policy.patience == nil)
         policy.noteFirstByte(after: 30 * millisecond)
@@ -15,6 +16,7 @@ import Testing
 
     @Test func patienceFollowsTheSlowestInAHundred() {
         var policy = HedgePolicy()
+        policy.leastWait = 20 * millisecond
         for number in 0..<512 { policy.noteFirstByte(after: (number % 100 == 99 ? 400 : 40) * millisecond) }
         // Five of 512 are slow: fewer than one in a hundred.
         #expect(policy.patience == 50 * millisecond)
